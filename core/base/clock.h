@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Clocks: monotonic time (shared by all processes of one machine) and processor time, in nanoseconds. */
+#ifndef NAPM_BASE_CLOCK_H
+#define NAPM_BASE_CLOCK_H
+
+#include <stdint.h>
+
+#define NS_PER_S INT64_C(1000000000)
+#define NS_PER_MS INT64_C(1000000)
+#define NS_PER_US INT64_C(1000)
+
+int64_t clock_now_ns(void); /* CLOCK_MONOTONIC */
+int64_t clock_thread_cpu_ns(void); /* processor time of the calling thread */
+int64_t clock_process_cpu_ns(void); /* processor time of all threads of the process */
+int64_t clock_wall_ns(void); /* since 1970, for stamps in the ledger only */
+
+/* Sleeps until the monotonic clock reads `until_ns`; returns at once where it already does. Signals do not cut it. */
+void clock_sleep_until_ns(int64_t until_ns);
+
+#endif

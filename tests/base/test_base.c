@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The base room: units, statistics, random numbers, near names, files, errors. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/base/error.h"
+#include "core/base/file.h"
+#include "core/base/memory.h"
+#include "core/base/nearest.h"
+#include "core/base/random.h"
+#include "core/base/stats.h"
+#include "core/base/units.h"
+
+static void durations_are_read_with_their_units(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    int64_t ns = -1;
+    assert_int_equal(units_parse_duration_ns("5ms", &ns, &error), 0);
+    assert_int_equal(ns, 5000000);
+    assert_int_equal(units_parse_duration_ns("1.5 s", &ns, &error), 0);
+    assert_int_equal(ns, 1500000000);
+    assert_int_equal(units_parse_duration_ns("0", &ns, &error), 0);
+    assert_int_equal(ns, 0);
+}
+
+static void a_bare_number_is_refused_with_the_units_named(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    int64_t ns;
+    uint64_t bytes;
+    double rate;
+    assert_int_equal(units_parse_duration_ns("5", &ns, &error), -1);
+    assert_non_null(strstr(error.text, "has no unit"));
+    assert_non_null(strstr(error.text, "ms"));
+    assert_int_equal(units_parse_duration_ns("-5ms", &ns, &error), -1);
+    assert_int_equal(units_parse_duration_ns("nan", &ns, &error), -1);
+    assert_int_equal(units_parse_duration_ns("1e300 s", &ns, &error), -1);
+    assert_int_equal(units_parse_size_bytes("4Gib", &bytes, &error), -1);
+    assert_int_equal(units_parse_rate("20Mb", &rate, &error), -1);
+    assert_int_equal(error.kind, ERROR_INPUT);
+}
+
+static void sizes_rates_and_shares_are_read(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    uint64_t bytes;
+    double value;
+    assert_int_equal(units_parse_size_bytes("5GiB", &bytes, &error), 0);
+    assert_true(bytes == UINT64_C(5) << 30);
+    assert_int_equal(units_parse_rate("20Mbit", &value, &error), 0);
+    assert_true(value == 2.5e6);
+    assert_int_equal(units_parse_share("25%", &value, &error), 0);
+    assert_true(value == 0.25);
+}
+
+static void quantities_are_written_for_people(void **state)
+{
+    (void)state;
+    char buffer[UNITS_TEXT_BYTES];
+    assert_string_equal(units_format_duration(buffer, 1530000), "1.53 ms");
+    assert_string_equal(units_format_duration(buffer, 999999), "1.00 ms");
+    assert_string_equal(units_format_size(buffer, 65536), "64.0 KiB");
+    assert_string_equal(units_format_rate(buffer, 2.5e6), "20.0 Mbit/s");
+    assert_string_equal(units_format_duration(buffer, 0), "0 ns");
+}
+
+static void quantiles_interpolate(void **state)
+{
+    (void)state;
+    double v[] = {4, 1, 3, 2};
+    stats_sort(v, 4);
+    assert_true(stats_quantile_sorted(v, 4, 0.5) == 2.5);
+    assert_true(stats_quantile_sorted(v, 4, 1) == 4);
+    assert_true(stats_mean(v, 4) == 2.5);
+    assert_true(stats_variance(v, 4) == 1.25);
+    int64_t t[] = {9, 1, 5};
+    assert_int_equal(stats_median_ns(t, 3), 5);
+}
+
+static void the_same_seed_gives_the_same_numbers_and_names_keep_users_apart(void **state)
+{
+    (void)state;
+    struct random a, b, c;
+    random_seed(&a, 7, "x");
+    random_seed(&b, 7, "x");
+    random_seed(&c, 7, "y");
+    int equal = 0;
+    double sum = 0;
+    for (int i = 0; i < 1000; i++) {
+        uint64_t n = random_bits(&a);
+        assert_true(n == random_bits(&b));
+        equal += n == random_bits(&c);
+        sum += random_unit(&a);
+        random_unit(&b);
+    }
+    assert_int_equal(equal, 0);
+    assert_true(sum > 450 && sum < 550);
+}
+
+static void a_mistyped_name_finds_its_neighbour(void **state)
+{
+    (void)state;
+    const char *const names[] = {"partitioner", "scheduler", "seed", "rr"};
+    assert_string_equal(nearest_name("partitoner", names, 4), "partitioner");
+    assert_string_equal(nearest_name("shceduler", names, 4), "scheduler");
+    assert_null(nearest_name("banana", names, 4));
+}
+
+static void a_file_is_written_whole_and_mapped(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    char path[] = "test_base.XXXXXX";
+    close(mkstemp(path));
+    struct file_map map;
+    assert_int_equal(file_map(path, &map, &error), 0);
+    assert_int_equal(map.size, 0);
+    assert_int_equal(file_write_atomically(path, "hello", 5, &error), 0);
+    assert_int_equal(file_map(path, &map, &error), 0);
+    assert_int_equal(map.size, 5);
+    assert_memory_equal(map.bytes, "hello", 5);
+    file_unmap(&map);
+    unlink(path);
+    assert_int_equal(file_map(path, &map, &error), -1);
+    assert_non_null(strstr(error.text, path));
+    assert_int_equal(file_map("/", &map, &error), -1);
+}
+
+static void errors_carry_their_place(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    error_set(&error, ERROR_INPUT, "bad %d", 3);
+    error_prefix(&error, "%s:%d", "f.cfg", 9);
+    error_append(&error, "; try 4");
+    assert_string_equal(error.text, "f.cfg:9: bad 3; try 4");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(durations_are_read_with_their_units),
+        cmocka_unit_test(a_bare_number_is_refused_with_the_units_named),
+        cmocka_unit_test(sizes_rates_and_shares_are_read),
+        cmocka_unit_test(quantities_are_written_for_people),
+        cmocka_unit_test(quantiles_interpolate),
+        cmocka_unit_test(the_same_seed_gives_the_same_numbers_and_names_keep_users_apart),
+        cmocka_unit_test(a_mistyped_name_finds_its_neighbour),
+        cmocka_unit_test(a_file_is_written_whole_and_mapped),
+        cmocka_unit_test(errors_carry_their_place),
+    };
+    return cmocka_run_group_tests_name("base", tests, NULL, NULL) != 0;
+}
