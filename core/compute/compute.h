@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A node's compute engine: a backend instance that prepares models, holds segments, runs layers at the node's speed,
+ * and profiles. The agent, the station's workers and `napm model` all compute through it. One thread.
+ */
+#ifndef NAPM_COMPUTE_COMPUTE_H
+#define NAPM_COMPUTE_COMPUTE_H
+
+#include <stdint.h>
+
+#include "core/base/error.h"
+#include "core/model/model.h"
+#include "core/plugin/catalogue.h"
+
+struct compute; /* one backend instance */
+struct compute_model; /* a model prepared on it */
+struct compute_segment; /* layers first..last-1, packed */
+struct compute_execution; /* one task's activations */
+
+struct compute_settings {
+    struct plugin_choice backend;
+    uint32_t threads;
+    double cpu_share; /* 1: as fast as it goes; 0.25: each layer takes 4 times its processor time */
+    struct instance_host host;
+};
+
+struct compute *compute_open(struct catalogue *catalogue, const struct compute_settings *settings, struct error *error);
+void compute_close(struct compute *compute);
+const struct instance *compute_instance(const struct compute *compute);
+
+/* Checks that every operator is supported first (the error names node, operator, opset). The same model is prepared once. */
+struct compute_model *compute_prepare(struct compute *compute, const struct model *model, struct error *error);
+
+/* Segments are shared: asking again for the same layers returns the same one. Freed with the compute. */
+struct compute_segment *compute_segment(struct compute_model *model, uint32_t first, uint32_t last,
+                                        struct error *error);
+const struct model_part *compute_segment_part(const struct compute_segment *segment);
+int compute_segment_memory(struct compute_segment *segment, uint64_t *weight_bytes, uint64_t *activation_bytes,
+                           struct error *error);
+
+/* Executions come from the segment's pool and go back to it: none is made after warm-up. */
+struct compute_execution *compute_execution_take(struct compute_segment *segment, struct error *error);
+void compute_execution_put(struct compute_execution *execution);
+int compute_start(struct compute_execution *execution, const void *const *inputs, struct error *error);
+/* Runs the next `layers` layers, paced; layer_ns (may be NULL) receives the paced time of each. */
+int compute_run(struct compute_execution *execution, uint32_t layers, int64_t *layer_ns, struct error *error);
+int compute_outputs(struct compute_execution *execution, const void **outputs, struct error *error);
+
+/* Median paced time of every layer over `repeats` passes after `warmups`; calls `progress` (may be NULL) after each pass. */
+int compute_profile(struct compute_model *model, uint32_t warmups, uint32_t repeats, int64_t *layer_ns,
+                    void (*progress)(void *context, uint32_t done, uint32_t of), void *context, struct error *error);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ledger: the SQLite database (WAL) in which every run, task, layer time, node sample, link report, plan, prediction
+ * and profile is kept. Schema: core/ledger/schema.sql, documented in docs/ledger.md. One thread a connection.
+ */
+#ifndef NAPM_LEDGER_LEDGER_H
+#define NAPM_LEDGER_LEDGER_H
+
+#include <stdint.h>
+
+#include "core/base/error.h"
+#include "core/planner/planner.h"
+#include "core/scenario/scenario.h"
+#include "core/world/world.h"
+
+struct ledger;
+
+/*
+ * Opens or creates (folders too). path NULL: $NAPM_DB, else $XDG_DATA_HOME/napm/napm.db (~/.local/share). An older
+ * schema is migrated, a newer one refused, a file that is no ledger refused untouched.
+ */
+struct ledger *ledger_open(const char *path, struct error *error);
+struct ledger *ledger_open_readonly(const char *path, struct error *error);
+void ledger_close(struct ledger *ledger);
+const char *ledger_path(const struct ledger *ledger);
+
+/* Marks runs whose process (pid, start time) no longer exists and that have no end as interrupted. Done by ledger_open. */
+
+/* Begins a run: status "running". Returns its id, or -1. */
+int64_t ledger_run_begin(struct ledger *ledger, const struct scenario *scenario, uint64_t seed, uint32_t repetition,
+                         struct error *error);
+int ledger_run_plugin(struct ledger *ledger, int64_t run, const char *role, const struct instance *instance,
+                      struct error *error); /* role: "partitioner", "scheduler", "backend:pi1", "arrivals:pi1" */
+int ledger_run_node(struct ledger *ledger, int64_t run, uint32_t node, const struct scenario_node *stated,
+                    const struct node_facts *facts, struct error *error);
+int ledger_run_link(struct ledger *ledger, int64_t run, const struct link_report *report, struct error *error);
+int ledger_run_plan(struct ledger *ledger, int64_t run, const struct plan *plan, struct error *error);
+/* Tasks and samples are gathered in transactions of bounded age (so that a killed run loses at most `ledger_flush`'s gap). */
+int ledger_run_task(struct ledger *ledger, int64_t run, const struct task_record *task, struct error *error);
+int ledger_run_sample(struct ledger *ledger, int64_t run, const struct node_sample *sample, struct error *error);
+int ledger_flush(struct ledger *ledger, struct error *error);
+/* status: "done", "failed", "stopped" (by the user), with a cause for the latter two. */
+int ledger_run_end(struct ledger *ledger, int64_t run, const char *status, const char *cause, struct error *error);
+
+/* Profiles, cached by key: model hash, backend "name version" and its options text, node conditions (host, processor, threads, share). */
+int ledger_profile_get(struct ledger *ledger, const char *key, uint32_t layer_count, int64_t *layer_ns,
+                       struct error *error); /* 1 found, 0 not, -1 error */
+int ledger_profile_put(struct ledger *ledger, const char *key, const char *description, uint32_t layer_count,
+                       const int64_t *layer_ns, struct error *error);
+
+#endif

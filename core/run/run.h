@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one procedure of a run, the same for every world: profile -> plan -> deploy -> drive -> record.
+ */
+#ifndef NAPM_RUN_RUN_H
+#define NAPM_RUN_RUN_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "core/base/error.h"
+#include "core/ledger/ledger.h"
+#include "core/planner/planner.h"
+#include "core/scenario/scenario.h"
+
+/* What the caller wants to hear while it goes on (progress bars). All may be NULL. */
+struct run_watcher {
+    void *context;
+    void (*step)(void *context, const char *what, uint64_t done,
+                 uint64_t of); /* "profiling", "running"; of 0: unknown */
+};
+
+struct run_settings {
+    const struct scenario *scenario;
+    struct catalogue *catalogue;
+    struct ledger *ledger;
+    const char *const *plugin_path;
+    uint64_t seed;
+    uint32_t repetition;
+    bool fresh_profiles; /* ignore cached profiles */
+    const atomic_bool *cancel;
+    struct run_watcher watcher;
+};
+
+/*
+ * Carries a run out and records it. *run receives the ledger's id as soon as there is one (else -1). Returns 0, or -1
+ * where the run failed or was stopped (also recorded, with what was finished).
+ */
+int run_execute(const struct run_settings *settings, int64_t *run, struct error *error);
+
+/*
+ * Profiles only, then plans with the scenario's partitioner and the baselines; nothing is executed. `plans` receives an
+ * array, the scenario's own first; free each with plan_free and the array with free.
+ */
+int run_plan_only(const struct run_settings *settings, struct plan ***plans, size_t *plan_count, struct error *error);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A scenario: the checked content of a scenario file. Reading it finds every mistake that can be found without
+ * starting anything, and names file:line and the remedy.
+ */
+#ifndef NAPM_SCENARIO_SCENARIO_H
+#define NAPM_SCENARIO_SCENARIO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/error.h"
+#include "core/link/link.h"
+#include "core/model/model.h"
+#include "core/plugin/catalogue.h"
+
+struct scenario_node {
+    const char *name;
+    const char *where; /* "file:line" */
+    bool is_station;
+    uint32_t threads; /* threads of its backend */
+    double cpu_share; /* 0 < share <= 1: its speed beside this machine's, by pacing against processor time */
+    uint64_t memory_bytes; /* 0: not limited */
+    uint32_t workers; /* station: slices computed at once */
+    struct plugin_choice backend;
+    struct plugin_choice stress; /* load generator with napm.loadgen.stress; name NULL: none */
+};
+
+struct scenario_link {
+    const char *name; /* defaults to the device's name */
+    const char *where;
+    uint32_t device; /* node index */
+    struct link_spec spec;
+    const char *medium_name; /* NULL: none */
+};
+
+/* An input tensor's source. */
+struct scenario_input {
+    const char *path; /* .npy, .pb or a CIFAR-10 batch (.bin); NULL: synthetic, seeded */
+    uint32_t record; /* CIFAR-10: which picture */
+};
+
+struct scenario_stream {
+    const char *name; /* defaults to the device's name */
+    const char *where;
+    uint32_t device; /* node index */
+    uint32_t link; /* link index */
+    uint32_t model; /* index in scenario.models */
+    uint32_t task_count; /* at most so many tasks, 1 or more */
+    int64_t deadline_ns; /* relative; 0: none */
+    int32_t priority;
+    bool result_returns; /* default true */
+    bool result_to_station; /* default false */
+    const struct scenario_input *inputs; /* one for each model input */
+    struct plugin_choice arrivals;
+};
+
+struct scenario_model {
+    const char *path; /* as found: beside the scenario file */
+    struct model *model;
+};
+
+struct scenario {
+    const char *path;
+    const char *name;
+    const char *text; /* the file's text with the --set overrides appended as comments: kept in the ledger */
+    const char *world; /* "local" (later "sim", "ssh") */
+    uint64_t seed;
+    uint32_t station; /* node index */
+    uint32_t node_count, link_count, stream_count, model_count, medium_count;
+    const struct scenario_node *nodes; /* in file order; `count = 3` gives name1..name3 */
+    const struct scenario_link *links;
+    const struct scenario_stream *streams;
+    const struct scenario_model *models;
+    const char *const *media; /* names by medium number */
+    struct plugin_choice partitioner, scheduler;
+    uint32_t profile_warmups, profile_repeats; /* passes over the model: defaults 2 and 7 */
+    uint32_t warmup_tasks; /* first tasks of each stream that are run but not counted: default 0 */
+    int64_t time_limit_ns; /* a run that lasts longer is stopped and recorded as such: default 10 min */
+    int64_t sample_every_ns; /* period of node samples: default 200 ms, 0: none */
+    struct scenario_private *private_part;
+};
+
+/* One --set path=value, such as "nodes.pi1.cpu=0.5", "seed=3" or "partitioner.plugin=\"station-only\"". */
+struct scenario_override {
+    const char *path;
+    const char *value;
+};
+
+/*
+ * Reads and checks; opens the models; checks plugin choices against the catalogue. NULL on error.
+ */
+struct scenario *scenario_open(const char *path, const struct scenario_override *overrides, size_t override_count,
+                               struct catalogue *catalogue, struct error *error);
+void scenario_close(struct scenario *scenario);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A world carries a run out: `local` now, `sim` and `ssh` behind the same interface. The run calls, in order: open,
+ * profile (each node and model), probe (each link), deploy, drive, close. All calls come from one thread.
+ */
+#ifndef NAPM_WORLD_WORLD_H
+#define NAPM_WORLD_WORLD_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/error.h"
+#include "core/plugin/catalogue.h"
+#include "core/scenario/scenario.h"
+
+enum { PHASE_LOCAL, PHASE_TRANSMIT, PHASE_QUEUE, PHASE_REMOTE, PHASE_RETURN, PHASE_COUNT };
+extern const char *const phase_names[PHASE_COUNT]; /* "local", "transmit", ... */
+
+enum task_status { TASK_OK, TASK_FAILED, TASK_UNFINISHED };
+
+/* One task, ended. Times are on the run's clock: 0 is the start of driving. */
+struct task_record {
+    uint32_t stream;
+    uint64_t task; /* number in its stream, from 0 */
+    enum task_status status;
+    const char *cause; /* why it failed; valid during the call; NULL when ok */
+    uint32_t cut;
+    bool warmup; /* one of the first tasks that do not count */
+    int64_t started_ns; /* when it was due on its device */
+    int64_t ended_ns;
+    int64_t phase_ns[PHASE_COUNT]; /* add up to ended_ns - started_ns for a task that is ok */
+    int64_t device_wait_ns; /* the part of `local` spent waiting for the device */
+    int64_t device_compute_ns, station_compute_ns; /* sums of the layers' times */
+    uint64_t up_bytes, down_bytes;
+    uint32_t slices; /* how often the station's scheduler picked it */
+    uint32_t layer_count;
+    const int64_t *layer_ns; /* measured time of every layer, wherever it ran; 0 where unknown; valid during the call */
+};
+
+/* A node's state at one moment. */
+struct node_sample {
+    uint32_t node;
+    int64_t at_ns;
+    double cpu_share; /* processor time of the node's process since the last sample / elapsed, in cores */
+    uint64_t resident_bytes; /* of the node's process */
+    uint64_t machine_available_bytes;
+    double machine_load; /* processor use of the whole machine, 0..1 */
+    uint64_t received_bytes, sent_bytes; /* of tensors, since the start */
+    double energy_j; /* -1: not measured */
+};
+
+/* What a link was asked for and what a probe through it found. rate 0: not shaped, no request. */
+struct link_report {
+    uint32_t link;
+    enum link_direction direction;
+    double requested_bytes_per_s, achieved_bytes_per_s;
+    int64_t requested_delay_ns, achieved_delay_ns;
+    const char *method; /* "user-space shaping", "tc", "none" */
+};
+
+/* Facts about a node, known once the world is open. */
+struct node_facts {
+    const char *host, *machine, *system; /* name, processor, kernel */
+    const char *backend; /* "name version" */
+    uint32_t processors;
+    uint64_t memory_bytes;
+    int64_t pid;
+};
+
+/* What the run wants to hear of. Called on the run's thread. */
+struct world_sink {
+    void *context;
+    void (*task)(void *context, const struct task_record *record);
+    void (*sample)(void *context, const struct node_sample *sample);
+    void (*node_lost)(void *context, uint32_t node, const char *cause);
+    void (*progress)(void *context, uint64_t tasks_done, uint64_t tasks_of); /* often: cheap */
+};
+
+struct world_setup {
+    const struct scenario *scenario;
+    struct catalogue *catalogue;
+    const char *const *plugin_path; /* what --plugin-path said, for agents; NULL-terminated or NULL */
+    uint64_t seed; /* of this repetition */
+    const atomic_bool *cancel; /* set by Ctrl-C: stop soon, in order */
+};
+
+struct world;
+
+struct world_kind {
+    const char *name;
+    const char *summary;
+    struct world *(*open)(const struct world_setup *setup, struct error *error);
+    const struct node_facts *(*facts)(struct world *world, uint32_t node);
+    /* Layer times of a model on a node (array of the model's layer count). */
+    int (*profile)(struct world *world, uint32_t node, uint32_t model, int64_t *layer_ns, struct error *error);
+    int (*probe)(struct world *world, uint32_t link, struct link_report report[2], struct error *error);
+    /* `layer_ns[node][model]` as profiled: station schedulers see these. Cuts by stream. */
+    int (*deploy)(struct world *world, const uint32_t *cuts, const int64_t *const *const *layer_ns,
+                  struct error *error);
+    /*
+     * Makes the tasks, runs them, and returns when all have ended: 0, or -1 where the run failed as a whole. A lost
+     * node is not that: its tasks are reported as failed, and the others finish.
+     */
+    int (*drive)(struct world *world, const struct world_sink *sink, struct error *error);
+    void (*close)(struct world *world);
+};
+
+/* NULL with an error naming the worlds there are. */
+const struct world_kind *world_find(const char *name, struct error *error);
+
+#endif
