@@ -8,6 +8,8 @@
 #ifndef NAPM_PLUGIN_CATALOGUE_H
 #define NAPM_PLUGIN_CATALOGUE_H
 
+#include <stddef.h>
+
 #include <napm/backend.h>
 #include <napm/loadgen.h>
 #include <napm/partitioner.h>
@@ -20,11 +22,11 @@ struct catalogue;
 
 /* One plugin of one file, or a refused file (then only path and refusal are set). */
 struct catalogue_entry {
-    const char *path;    /* the file */
-    const char *folder;  /* the search folder that it was found in */
+    const char *path; /* the file */
+    const char *folder; /* the search folder that it was found in */
     const char *refusal; /* NULL, or why it cannot be used: complete sentence with remedy */
     const char *shadowed_by; /* NULL, or the path of an earlier file with the same kind and name: that one is used */
-    uint32_t kind;       /* NAPM_KIND_... */
+    uint32_t kind; /* NAPM_KIND_... */
     uint32_t abi, hook_version;
     const char *name, *version;
     const struct napm_plugin *plugin; /* the checked copy of the descriptor; NULL until the file is loaded */
@@ -67,7 +69,8 @@ struct plugin_choice {
 
 /* Which world's time the instance sees, and the rest of what host services need. Copied. */
 struct instance_host {
-    const char *label;   /* unique in the run, such as "scheduler" or "loadgen:pi1": names its random sequence and its log lines */
+    const char *
+        label; /* unique in the run, such as "scheduler" or "loadgen:pi1": names its random sequence and its log lines */
     uint64_t seed;
     int64_t (*now_ns)(void *context); /* NULL: the monotonic clock */
     int32_t (*sleep_until_ns)(void *context, int64_t until_ns); /* NULL: real sleep, never cancelled */

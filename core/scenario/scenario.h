@@ -7,6 +7,7 @@
 #define NAPM_SCENARIO_SCENARIO_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/base/error.h"
