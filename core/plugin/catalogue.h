@@ -3,7 +3,7 @@
  * The catalogue of plugins: which files were found, what their ELF notes say, why one was refused, and instances.
  *
  * Discovery reads notes only. A file's code is loaded (libltdl, bind-now, local, resident) when one of its plugins
- * is first needed, or by catalogue_load_all. One thread only.
+ * is first needed, or by catalogue_load_all. One thread only. A catalogue outlives the instances made from it.
  */
 #ifndef NAPM_PLUGIN_CATALOGUE_H
 #define NAPM_PLUGIN_CATALOGUE_H
@@ -20,7 +20,10 @@
 
 struct catalogue;
 
-/* One plugin of one file, or a refused file (then only path and refusal are set). */
+/*
+ * One plugin of one file, or a refused file: then path, folder and refusal are set, and the rest only as far as the
+ * file's notes could be trusted (name may be NULL). A file that turns out bad when it is loaded is refused from then on.
+ */
 struct catalogue_entry {
     const char *path; /* the file */
     const char *folder; /* the search folder that it was found in */
@@ -44,6 +47,10 @@ size_t catalogue_count(const struct catalogue *catalogue);
 const struct catalogue_entry *catalogue_at(const struct catalogue *catalogue, size_t index);
 void catalogue_load_all(struct catalogue *catalogue);
 
+/* The folders that were searched, in order; the one at `index` as an absolute path. */
+size_t catalogue_folder_count(const struct catalogue *catalogue);
+const char *catalogue_folder_at(const struct catalogue *catalogue, size_t index);
+
 /* Text for a kind ("partitioner", "scheduler", "loadgen", "backend"), and back (0 where unknown). */
 const char *catalogue_kind_name(uint32_t kind);
 uint32_t catalogue_kind_from_name(const char *name);
@@ -52,7 +59,10 @@ uint32_t catalogue_kind_from_name(const char *name);
 const struct catalogue_entry *catalogue_find(struct catalogue *catalogue, uint32_t kind, const char *name,
                                              struct error *error);
 
-/* One option as the user wrote it. `where` is "file:line" or "--set", for messages. */
+/*
+ * One option as the user wrote it. `where` is "file:line" or "--set": for messages, and a file option's relative path is
+ * seen from that file's folder (from the working folder for "--set"). Of two settings of one option the later counts.
+ */
 struct option_setting {
     const char *name;
     const char *text;
@@ -66,6 +76,13 @@ struct plugin_choice {
     const struct option_setting *settings;
     size_t setting_count;
 };
+
+/*
+ * Options in words, for help and manuals: the type ("duration"; NULL where unknown) and what values are allowed
+ * ("1..64", "1.00 ms or more", "one, two or three"; "" for any; free() it).
+ */
+const char *option_type_name(uint32_t type);
+char *option_range_text(const struct napm_option *option);
 
 /* Which world's time the instance sees, and the rest of what host services need. Copied. */
 struct instance_host {
@@ -93,6 +110,15 @@ struct instance {
     } hook;
     struct instance_private *private_part;
 };
+
+/*
+ * Where the host calls callbacks of a plugin from several threads, it puts these around each call: they take the lock
+ * of a plugin that declares NAPM_THREADS_SERIALISED, over all its instances, and do nothing for the others. The lock is
+ * recursive. instance_open and instance_close take it themselves. (For NAPM_THREADS_PER_INSTANCE the caller sees to it
+ * that calls on one instance do not overlap: by giving each instance to one thread.)
+ */
+void instance_lock(const struct instance *instance);
+void instance_unlock(const struct instance *instance);
 
 /*
  * Checks the options (unknown name: nearest known one; type; range; choice; required) and makes an instance. A failing
