@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #define LINK_PACKET_BYTES 1448 /* payload of a TCP segment on Ethernet */
+#define LINK_MAX_LOSS 0.9 /* beyond that nothing would arrive in any useful time */
 #define LINK_NO_MEDIUM UINT32_MAX
 
 enum link_direction { LINK_UP = 0, LINK_DOWN = 1 }; /* up: device to station */
@@ -26,7 +27,7 @@ struct link_conditions {
     double bytes_per_s;
     int64_t delay_ns;
     int64_t jitter_ns;
-    double loss; /* 0 <= loss < 1, per packet */
+    double loss; /* 0 <= loss <= LINK_MAX_LOSS, per packet; more counts as LINK_MAX_LOSS */
     int64_t repair_ns; /* time of one round of retransmission */
 };
 
@@ -46,8 +47,13 @@ struct link_delivery {
     int64_t delivered_ns; /* its last byte arrived: when it is due, whatever the time of asking */
 };
 
+/*
+ * All links of one run. Belongs to one thread. Times are 0 or more, up to INT64_MAX. A send or a take costs
+ * O(log links), and nothing is allocated once as many frames have been in flight as ever will be.
+ */
 struct link_net;
 
+/* Copies `links`. The random sequence of each direction depends on seed, link number and direction only. */
 struct link_net *link_net_new(const struct link_spec *links, uint32_t count, uint64_t seed);
 void link_net_free(struct link_net *net);
 
@@ -64,11 +70,17 @@ int64_t link_next_ns(const struct link_net *net);
 /* Takes one frame that has arrived by `now_ns`, in order of arrival; false: none. */
 bool link_take(struct link_net *net, int64_t now_ns, struct link_delivery *delivery);
 
-/* Drops the frames in flight of one link, giving each to `drop` (a node has gone). */
+/*
+ * Drops the frames of one link that have not been taken, in both directions, giving each to `drop` in the order sent (a
+ * node has gone). `drop` may be NULL; it must not call the net.
+ */
 void link_drop(struct link_net *net, uint32_t link, int64_t now_ns, void (*drop)(void *context, void *frame),
                void *context);
 
-/* Mean of the one-way delay including jitter and repairs, for a frame of `bytes`: what planners expect beside bytes / rate. */
+/*
+ * Mean of the one-way delay including jitter and repairs (their air too), for a frame of `bytes` on an otherwise idle
+ * link: what planners expect beside bytes / rate.
+ */
 int64_t link_expected_delay_ns(const struct link_conditions *conditions, uint64_t bytes);
 
 #endif
