@@ -26,18 +26,26 @@ const char *ledger_path(const struct ledger *ledger);
 
 /* Marks runs whose process (pid, start time) no longer exists and that have no end as interrupted. Done by ledger_open. */
 
-/* Begins a run: status "running". Returns its id, or -1. */
+/*
+ * Begins a run: status "running". Returns its id, or -1. One run at a time; the scenario stays valid until
+ * ledger_run_end.
+ */
 int64_t ledger_run_begin(struct ledger *ledger, const struct scenario *scenario, uint64_t seed, uint32_t repetition,
                          struct error *error);
 int ledger_run_plugin(struct ledger *ledger, int64_t run, const char *role, const struct instance *instance,
                       struct error *error); /* role: "partitioner", "scheduler", "backend:pi1", "arrivals:pi1" */
 int ledger_run_node(struct ledger *ledger, int64_t run, uint32_t node, const struct scenario_node *stated,
                     const struct node_facts *facts, struct error *error);
+int ledger_run_node_lost(struct ledger *ledger, int64_t run, uint32_t node, const char *cause, struct error *error);
 int ledger_run_link(struct ledger *ledger, int64_t run, const struct link_report *report, struct error *error);
 int ledger_run_plan(struct ledger *ledger, int64_t run, const struct plan *plan, struct error *error);
-/* Tasks and samples are gathered in transactions of bounded age (so that a killed run loses at most `ledger_flush`'s gap). */
+/*
+ * Tasks and samples are copied and written by a thread of the ledger's own, in transactions a few hundredths of a second
+ * apart: that is what a killed run can lose. Callable from any thread. -1: an earlier one could not be written.
+ */
 int ledger_run_task(struct ledger *ledger, int64_t run, const struct task_record *task, struct error *error);
 int ledger_run_sample(struct ledger *ledger, int64_t run, const struct node_sample *sample, struct error *error);
+/* Returns when all that was given is committed. */
 int ledger_flush(struct ledger *ledger, struct error *error);
 /* status: "done", "failed", "stopped" (by the user), with a cause for the latter two. */
 int ledger_run_end(struct ledger *ledger, int64_t run, const char *status, const char *cause, struct error *error);
@@ -47,5 +55,8 @@ int ledger_profile_get(struct ledger *ledger, const char *key, uint32_t layer_co
                        struct error *error); /* 1 found, 0 not, -1 error */
 int ledger_profile_put(struct ledger *ledger, const char *key, const char *description, uint32_t layer_count,
                        const int64_t *layer_ns, struct error *error);
+/* Notes that the run planned with the newest profile of that key. */
+int ledger_run_profile(struct ledger *ledger, int64_t run, uint32_t node, const char *model_hash, const char *key,
+                       struct error *error);
 
 #endif

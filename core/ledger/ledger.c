@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ledger: opening, and writing runs. (Tasks and samples: writer.c. Reading: query.c.) */
+#include "core/ledger/ledger.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/ledger/machine.h"
+#include "core/ledger/recorder.h"
+#include "core/ledger/schema.h"
+#include "core/ledger/store.h"
+
+static char *default_path(struct error *error)
+{
+    const char *named = getenv("NAPM_DB");
+    if (named && *named)
+        return text_copy(named);
+    const char *data = getenv("XDG_DATA_HOME");
+    if (data && *data == '/')
+        return text_format("%s/napm/napm.db", data);
+    const char *home = getenv("HOME");
+    if (home && *home)
+        return text_format("%s/.local/share/napm/napm.db", home);
+    error_set(error, ERROR_INPUT, "where to keep the ledger is not known: HOME is not set; name a file with --db");
+    return NULL;
+}
+
+static int make_folders_above(const char *path, struct error *error)
+{
+    char *folder = text_copy(path);
+    int result = 0;
+    for (char *slash = strchr(folder + 1, '/'); slash && result == 0; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+            result = error_set(error, ERROR_INPUT,
+                               "ledger %s: cannot make the folder %s: %s; choose another place with --db", path, folder,
+                               strerror(errno));
+        *slash = '/';
+    }
+    free(folder);
+    return result;
+}
+
+static struct ledger *ledger_new(void)
+{
+    struct ledger *ledger = NEW(struct ledger);
+    pthread_mutex_init(&ledger->database, NULL);
+    writer_init(&ledger->writer);
+    return ledger;
+}
+
+static int mark_interrupted(struct sql *sql, int64_t run, struct error *error)
+{
+    return sql_run(sql, error,
+                   "UPDATE run SET status = 'interrupted', cause = 'the process that ran it ended without closing it', "
+                   "ended_ns = (SELECT began_ns + max(ended_ns) FROM task WHERE task.run = run.id) "
+                   "WHERE id = ? AND status = 'running'",
+                   "i", run);
+}
+
+/* Runs that nobody records any more were cut short: by SIGKILL, or by a power failure. */
+static int mark_orphans(struct sql *sql, struct error *error)
+{
+    ARRAY_OF(int64_t) orphans = {0};
+    sqlite3_stmt *running =
+        sql_query(sql, error,
+                  "SELECT id, recorder_pid, recorder_started, recorder_machine FROM run WHERE status = 'running'", "");
+    int row = -1;
+    while (running && (row = sql_row(sql, running, error)) == 1) {
+        struct recorder recorder = {.pid = sqlite3_column_int64(running, 1),
+                                    .started = sqlite3_column_int64(running, 2)};
+        const char *machine = (const char *)sqlite3_column_text(running, 3);
+        strncpy(recorder.machine, machine ? machine : "", sizeof(recorder.machine) - 1);
+        if (!recorder_may_live(&recorder))
+            *ARRAY_ADD(&orphans) = sqlite3_column_int64(running, 0);
+    }
+    for (size_t i = 0; i < orphans.count && row == 0; i++)
+        row = mark_interrupted(sql, orphans.items[i], error);
+    ARRAY_FREE(&orphans);
+    return row == 0 ? 0 : -1;
+}
+
+static int prepare_for_writing(struct sql *sql, bool exists, struct error *error)
+{
+    if (sql_script(sql, "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA synchronous = NORMAL", error) !=
+        0)
+        return -1;
+    /* A new file is made with the ordinary journal, so that its first page (by which it is known) is in the file at once. */
+    if (!exists && schema_bring_up(sql, schema_steps, schema_step_count, error) != 0)
+        return -1;
+    if (exists) {
+        int64_t version;
+        if (sql_number(sql, "PRAGMA user_version", 0, &version, error) != 0)
+            return -1;
+        if (version <= (int64_t)schema_step_count && sql_script(sql, "PRAGMA journal_mode = WAL", error) != 0)
+            return -1;
+        if (schema_bring_up(sql, schema_steps, schema_step_count, error) != 0)
+            return -1;
+    } else if (sql_script(sql, "PRAGMA journal_mode = WAL", error) != 0) {
+        return -1;
+    }
+    return mark_orphans(sql, error);
+}
+
+struct ledger *ledger_open(const char *path, struct error *error)
+{
+    char *own = path ? text_copy(path) : default_path(error);
+    if (!own)
+        return NULL;
+    struct ledger *ledger = ledger_new();
+    bool exists;
+    if (make_folders_above(own, error) != 0 || schema_check_file(own, &exists, error) != 0 ||
+        sql_open(&ledger->sql, own, NULL, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error) != 0 ||
+        prepare_for_writing(&ledger->sql, exists, error) != 0) {
+        ledger_close(ledger);
+        ledger = NULL;
+    }
+    free(own);
+    return ledger;
+}
+
+/* A file that cannot be written cannot have the shared memory of WAL beside it either: then it is read as it lies there. */
+static int open_for_reading(struct sql *sql, const char *path, struct error *error)
+{
+    char *uri = NULL;
+    if (access(path, W_OK) != 0 && path[0] == '/' && !strpbrk(path, "%?#"))
+        uri = text_format("file:%s?immutable=1", path);
+    int result = sql_open(sql, path, uri, SQLITE_OPEN_READONLY, error);
+    free(uri);
+    return result;
+}
+
+struct ledger *ledger_open_readonly(const char *path, struct error *error)
+{
+    char *own = path ? text_copy(path) : default_path(error);
+    if (!own)
+        return NULL;
+    struct ledger *ledger = ledger_new();
+    ledger->readonly = true;
+    bool exists;
+    int result = schema_check_file(own, &exists, error);
+    if (result == 0 && !exists)
+        result = error_set(error, ERROR_INPUT,
+                           "ledger %s: there is none yet; `napm run SCENARIO` makes it, or name another file with --db",
+                           own);
+    if (result != 0 || open_for_reading(&ledger->sql, own, error) != 0 ||
+        schema_check_version(&ledger->sql, schema_step_count, error) != 0) {
+        ledger_close(ledger);
+        ledger = NULL;
+    }
+    free(own);
+    return ledger;
+}
+
+void ledger_close(struct ledger *ledger)
+{
+    if (!ledger)
+        return;
+    writer_end(ledger);
+    if (ledger->writer.error.kind != ERROR_NONE)
+        log_error("ledger", "%s", ledger->writer.error.text);
+    sql_close(&ledger->sql);
+    pthread_mutex_destroy(&ledger->database);
+    free(ledger);
+}
+
+const char *ledger_path(const struct ledger *ledger)
+{
+    return ledger->sql.path;
+}
+
+/* ---- one run ---- */
+
+static int write_run_row(struct sql *sql, const struct scenario *scenario, uint64_t seed, uint32_t repetition,
+                         struct error *error)
+{
+    struct machine_facts machine;
+    struct recorder recorder;
+    machine_facts(&machine);
+    recorder_self(&recorder);
+    return sql_run(sql, error,
+                   "INSERT INTO run (status, scenario_name, scenario_path, scenario_text, world, seed, repetition, "
+                   "began_ns, platform_version, host, processor, system, processors, memory_bytes, recorder_pid, "
+                   "recorder_started, recorder_machine) VALUES ('running',?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                   "ttttiiittttiiiit", scenario->name ? scenario->name : "", scenario->path ? scenario->path : "",
+                   scenario->text ? scenario->text : "", scenario->world, (int64_t)seed, (int64_t)repetition,
+                   clock_wall_ns(), PACKAGE_VERSION, machine.host, machine.processor, machine.system,
+                   machine.processors, machine.memory_bytes, recorder.pid, recorder.started, recorder.machine);
+}
+
+static int write_layers(struct sql *sql, const struct napm_model *model, struct error *error)
+{
+    for (uint32_t i = 0; i < model->layer_count; i++) {
+        const struct napm_layer *layer = model->layers[i];
+        if (sql_run(sql, error,
+                    "INSERT OR IGNORE INTO layer (model_hash, layer, name, flops, parameter_bytes) VALUES (?,?,?,?,?)",
+                    "titdi", model->hash, (int64_t)i, layer->name, layer->flops, (int64_t)layer->parameter_bytes) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int write_streams(struct sql *sql, int64_t run, const struct scenario *scenario, struct error *error)
+{
+    for (uint32_t i = 0; i < scenario->stream_count; i++) {
+        const struct scenario_stream *stream = &scenario->streams[i];
+        const struct scenario_model *file = &scenario->models[stream->model];
+        const struct napm_model *model = model_view(file->model);
+        const char *slash = strrchr(file->path, '/');
+        if (sql_run(sql, error,
+                    "INSERT INTO run_stream (run, stream, name, device, model, model_hash, layer_count, task_count, "
+                    "priority, deadline_ns) VALUES (?,?,?,?,?,?,?,?,?,?)",
+                    "iittttiiiz", run, (int64_t)i, stream->name, scenario->nodes[stream->device].name,
+                    slash ? slash + 1 : file->path, model->hash, (int64_t)model->layer_count,
+                    (int64_t)stream->task_count, (int64_t)stream->priority, stream->deadline_ns) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* The rows of a new run. Its id is in the database's last row id after write_run_row. */
+static int write_run(struct sql *sql, const struct scenario *scenario, uint64_t seed, uint32_t repetition, int64_t *run,
+                     struct error *error)
+{
+    if (write_run_row(sql, scenario, seed, repetition, error) != 0)
+        return -1;
+    *run = sqlite3_last_insert_rowid(sql->db);
+    for (uint32_t i = 0; i < scenario->model_count; i++)
+        if (write_layers(sql, model_view(scenario->models[i].model), error) != 0)
+            return -1;
+    return write_streams(sql, *run, scenario, error);
+}
+
+/* Several writes as one transaction: begin, and end according to how they went. */
+static int begin(struct ledger *ledger, struct error *error)
+{
+    pthread_mutex_lock(&ledger->database);
+    int result = sql_script(&ledger->sql, "BEGIN IMMEDIATE", error);
+    if (result != 0)
+        pthread_mutex_unlock(&ledger->database);
+    return result;
+}
+
+static int end(struct ledger *ledger, int result, struct error *error)
+{
+    if (result == 0)
+        result = sql_script(&ledger->sql, "COMMIT", error);
+    if (result != 0)
+        sqlite3_exec(ledger->sql.db, "ROLLBACK", NULL, NULL, NULL);
+    pthread_mutex_unlock(&ledger->database);
+    return result;
+}
+
+int64_t ledger_run_begin(struct ledger *ledger, const struct scenario *scenario, uint64_t seed, uint32_t repetition,
+                         struct error *error)
+{
+    int64_t run = -1;
+    if (begin(ledger, error) != 0)
+        return -1;
+    int result = write_run(&ledger->sql, scenario, seed, repetition, &run, error);
+    if (end(ledger, result, error) != 0)
+        return -1;
+    ledger->scenario = scenario;
+    return run;
+}
+
+int ledger_run_plugin(struct ledger *ledger, int64_t run, const char *role, const struct instance *instance,
+                      struct error *error)
+{
+    const struct catalogue_entry *entry = instance->entry;
+    if (begin(ledger, error) != 0)
+        return -1;
+    return end(ledger,
+               sql_run(&ledger->sql, error,
+                       "INSERT OR REPLACE INTO run_plugin (run, role, kind, name, version, file, options) "
+                       "VALUES (?,?,?,?,?,?,?)",
+                       "itttttt", run, role, catalogue_kind_name(entry->kind), entry->name, entry->version, entry->path,
+                       instance_options_text(instance)),
+               error);
+}
+
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+int ledger_run_node(struct ledger *ledger, int64_t run, uint32_t node, const struct scenario_node *stated,
+                    const struct node_facts *facts, struct error *error)
+{
+    static const struct node_facts unknown;
+    if (!facts)
+        facts = &unknown;
+    if (begin(ledger, error) != 0)
+        return -1;
+    return end(ledger,
+               sql_run(&ledger->sql, error,
+                       "INSERT OR REPLACE INTO run_node (run, node, name, is_station, threads, cpu_share, workers, "
+                       "backend, host, machine, system, processors, memory_bytes, pid, memory_limit_bytes) VALUES "
+                       "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                       "iitiidittttiiiz", run, (int64_t)node, stated->name, (int64_t)stated->is_station,
+                       (int64_t)stated->threads, stated->cpu_share, (int64_t)stated->workers, or_empty(facts->backend),
+                       or_empty(facts->host), or_empty(facts->machine), or_empty(facts->system),
+                       (int64_t)facts->processors, (int64_t)facts->memory_bytes, facts->pid,
+                       (int64_t)stated->memory_bytes),
+               error);
+}
+
+int ledger_run_node_lost(struct ledger *ledger, int64_t run, uint32_t node, const char *cause, struct error *error)
+{
+    if (begin(ledger, error) != 0)
+        return -1;
+    return end(ledger,
+               sql_run(&ledger->sql, error, "UPDATE run_node SET lost_cause = ? WHERE run = ? AND node = ?", "tii",
+                       cause, run, (int64_t)node),
+               error);
+}
+
+int ledger_run_link(struct ledger *ledger, int64_t run, const struct link_report *report, struct error *error)
+{
+    const struct scenario_link *link = &ledger->scenario->links[report->link];
+    if (begin(ledger, error) != 0)
+        return -1;
+    return end(
+        ledger,
+        sql_run(&ledger->sql, error,
+                "INSERT OR REPLACE INTO run_link (run, link, direction, name, medium, requested_bytes_per_s, "
+                "achieved_bytes_per_s, requested_delay_ns, achieved_delay_ns, method) VALUES (?,?,?,?,?,?,?,?,?,?)",
+                "iitttppiit", run, (int64_t)report->link, report->direction == LINK_UP ? "up" : "down", link->name,
+                link->medium_name, report->requested_bytes_per_s > 0 ? report->requested_bytes_per_s : -1.0,
+                report->achieved_bytes_per_s > 0 ? report->achieved_bytes_per_s : -1.0, report->requested_delay_ns,
+                report->achieved_delay_ns, or_empty(report->method)),
+        error);
+}
+
+static int write_plan(struct sql *sql, int64_t run, const struct plan *plan, struct error *error)
+{
+    if (sql_run(sql, error,
+                "INSERT INTO plan (run, partitioner, planning_ns, predicted_total_ns, predicted_mean_ns, "
+                "predicted_variance_ns2) VALUES (?,?,?,?,?,?)",
+                "itiddd", run, plan->partitioner, plan->planning_ns, plan->predicted_total_ns, plan->predicted_mean_ns,
+                plan->predicted_variance_ns2) != 0)
+        return -1;
+    for (uint32_t i = 0; i < plan->stream_count; i++) {
+        const struct napm_phases *phases = &plan->predicted[i];
+        if (sql_run(sql, error,
+                    "INSERT INTO plan_stream (run, stream, cut, cut_bytes, local_ns, transmit_ns, queue_ns, remote_ns, "
+                    "return_ns) VALUES (?,?,?,?,?,?,?,?,?)",
+                    "iiiiddddd", run, (int64_t)i, (int64_t)plan->cuts[i], (int64_t)plan->cut_bytes[i], phases->local_ns,
+                    phases->transmit_ns, phases->queue_ns, phases->remote_ns, phases->return_ns) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+int ledger_run_plan(struct ledger *ledger, int64_t run, const struct plan *plan, struct error *error)
+{
+    if (begin(ledger, error) != 0)
+        return -1;
+    return end(ledger, write_plan(&ledger->sql, run, plan, error), error);
+}
+
+int ledger_run_task(struct ledger *ledger, int64_t run, const struct task_record *task, struct error *error)
+{
+    return writer_task(ledger, run, task, error);
+}
+
+int ledger_run_sample(struct ledger *ledger, int64_t run, const struct node_sample *sample, struct error *error)
+{
+    return writer_sample(ledger, run, sample, error);
+}
+
+int ledger_flush(struct ledger *ledger, struct error *error)
+{
+    return writer_flush(ledger, error);
+}
+
+int ledger_run_end(struct ledger *ledger, int64_t run, const char *status, const char *cause, struct error *error)
+{
+    int written = writer_flush(ledger, error);
+    if (begin(ledger, error) != 0)
+        return -1;
+    int ended = end(ledger,
+                    sql_run(&ledger->sql, error, "UPDATE run SET status = ?, cause = ?, ended_ns = ? WHERE id = ?",
+                            "ttii", status, cause, clock_wall_ns(), run),
+                    error);
+    ledger->scenario = NULL;
+    return written == 0 ? ended : -1;
+}
+
+/* ---- profiles ---- */
+
+/* 1 and the id of the newest profile with that key, 0 where there is none, or -1. */
+static int newest_profile(struct sql *sql, const char *key, int64_t *id, int64_t *layer_count, struct error *error)
+{
+    sqlite3_stmt *newest =
+        sql_query(sql, error, "SELECT id, layer_count FROM profile WHERE key = ? ORDER BY id DESC LIMIT 1", "t", key);
+    int row = newest ? sql_row(sql, newest, error) : -1;
+    if (row == 1) {
+        *id = sqlite3_column_int64(newest, 0);
+        *layer_count = sqlite3_column_int64(newest, 1);
+        sqlite3_reset(newest);
+    }
+    return row;
+}
+
+static int read_profile(struct sql *sql, const char *key, uint32_t layer_count, int64_t *layer_ns, struct error *error)
+{
+    int64_t id, stored_count;
+    int found = newest_profile(sql, key, &id, &stored_count, error);
+    if (found != 1 || stored_count != layer_count)
+        return found < 0 ? -1 : 0;
+    sqlite3_stmt *layers =
+        sql_query(sql, error, "SELECT layer, time_ns FROM profile_layer WHERE profile = ? ORDER BY layer", "i", id);
+    uint32_t count = 0;
+    int row = -1;
+    while (layers && (row = sql_row(sql, layers, error)) == 1) {
+        int64_t layer = sqlite3_column_int64(layers, 0);
+        if (layer >= 0 && layer < layer_count) {
+            layer_ns[layer] = sqlite3_column_int64(layers, 1);
+            count++;
+        }
+    }
+    return row < 0 ? -1 : count == layer_count;
+}
+
+int ledger_profile_get(struct ledger *ledger, const char *key, uint32_t layer_count, int64_t *layer_ns,
+                       struct error *error)
+{
+    pthread_mutex_lock(&ledger->database);
+    int found = read_profile(&ledger->sql, key, layer_count, layer_ns, error);
+    pthread_mutex_unlock(&ledger->database);
+    return found;
+}
+
+static int write_profile(struct sql *sql, const char *key, const char *description, uint32_t layer_count,
+                         const int64_t *layer_ns, struct error *error)
+{
+    if (sql_run(sql, error, "INSERT INTO profile (key, description, made_ns, layer_count) VALUES (?,?,?,?)", "ttii",
+                key, description, clock_wall_ns(), (int64_t)layer_count) != 0)
+        return -1;
+    int64_t id = sqlite3_last_insert_rowid(sql->db);
+    for (uint32_t i = 0; i < layer_count; i++)
+        if (sql_run(sql, error, "INSERT INTO profile_layer (profile, layer, time_ns) VALUES (?,?,?)", "iii", id,
+                    (int64_t)i, layer_ns[i]) != 0)
+            return -1;
+    return 0;
+}
+
+int ledger_profile_put(struct ledger *ledger, const char *key, const char *description, uint32_t layer_count,
+                       const int64_t *layer_ns, struct error *error)
+{
+    if (begin(ledger, error) != 0)
+        return -1;
+    return end(ledger, write_profile(&ledger->sql, key, description, layer_count, layer_ns, error), error);
+}
+
+int ledger_run_profile(struct ledger *ledger, int64_t run, uint32_t node, const char *model_hash, const char *key,
+                       struct error *error)
+{
+    if (begin(ledger, error) != 0)
+        return -1;
+    return end(ledger,
+               sql_run(&ledger->sql, error,
+                       "INSERT OR REPLACE INTO run_profile (run, node, model_hash, profile) "
+                       "SELECT ?, ?, ?, id FROM profile WHERE key = ? ORDER BY id DESC LIMIT 1",
+                       "iitt", run, (int64_t)node, model_hash, key),
+               error);
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading the ledger: the list of runs, everything about one run, and its rows. Texts and arrays belong to the
+ * structure they are in. Statistics are over the tasks that count: ok, and not the stream's first warm-up tasks.
+ */
+#ifndef NAPM_LEDGER_QUERY_H
+#define NAPM_LEDGER_QUERY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/ledger/ledger.h"
+
+/* One run, in short. */
+struct run_head {
+    int64_t id;
+    char *status; /* "interrupted" also where its process is gone and nobody could note it */
+    char *cause; /* NULL where done or running */
+    char *scenario_name, *scenario_path, *world, *host;
+    char *partitioner, *scheduler; /* "name version"; NULL where the run did not come that far */
+    uint64_t seed;
+    uint32_t repetition;
+    int64_t began_ns, ended_ns; /* since 1970; ended_ns 0: not ended */
+    uint64_t ok, failed, unfinished, warmups; /* tasks; warmups are not among the others */
+    double mean_delay_ns; /* NAN without tasks that count */
+};
+
+/* Delays of the tasks that count. All NAN where there are none. */
+struct delay_summary {
+    double mean_ns, median_ns, p99_ns, minimum_ns, maximum_ns, variance_ns2, total_ns;
+};
+
+struct stream_summary {
+    uint32_t stream;
+    char *name, *device, *model;
+    uint32_t layer_count, task_count; /* of the model; tasks that the scenario asks for */
+    bool planned; /* a plan is there, so the four below are */
+    uint32_t cut;
+    char *cut_layer; /* last layer on the device; NULL where it is none (cut 0) */
+    uint64_t cut_bytes;
+    double predicted_ns[PHASE_COUNT];
+    uint64_t ok, failed, unfinished, warmups;
+    struct delay_summary delay;
+    double phase_ns[PHASE_COUNT]; /* means */
+    double device_wait_ns, device_compute_ns, station_compute_ns; /* means */
+    uint64_t deadline_misses; /* of tasks that count */
+    int64_t deadline_ns; /* 0: none */
+};
+
+struct link_summary {
+    char *name, *medium, *direction, *method; /* medium NULL: its own */
+    double requested_bytes_per_s, achieved_bytes_per_s; /* 0: not limited */
+    int64_t requested_delay_ns, achieved_delay_ns;
+};
+
+struct node_summary {
+    char *name, *backend, *host, *machine, *system, *lost_cause;
+    bool is_station;
+    uint32_t threads, workers, processors;
+    double cpu_share;
+    uint64_t memory_limit_bytes, memory_bytes, samples;
+    double mean_cpu; /* in cores; NAN without samples */
+    uint64_t most_resident_bytes;
+    uint64_t received_bytes, sent_bytes;
+};
+
+struct plugin_summary {
+    char *role, *kind, *name, *version, *file, *options;
+};
+
+/* Why tasks failed, most frequent first. */
+struct cause_summary {
+    char *cause, *stream;
+    uint64_t tasks;
+};
+
+struct run_summary {
+    struct run_head head;
+    char *scenario_text, *platform_version, *processor, *system;
+    bool planned;
+    int64_t planning_ns;
+    double predicted_total_ns, predicted_mean_ns, predicted_variance_ns2;
+    struct delay_summary delay; /* over all streams */
+    struct stream_summary *streams;
+    struct link_summary *links;
+    struct node_summary *nodes;
+    struct plugin_summary *plugins;
+    struct cause_summary *causes;
+    size_t stream_count, link_count, node_count, plugin_count, cause_count;
+};
+
+/* The runs, newest first, at most `most` (0: all). -1 on error. End with query_runs_free. */
+int query_runs(struct ledger *ledger, size_t most, struct run_head **runs, size_t *count, struct error *error);
+void query_runs_free(struct run_head *runs, size_t count);
+
+/* The number of the newest run, or -1 with an error where there is none. */
+int64_t query_newest_run(struct ledger *ledger, struct error *error);
+
+/* NULL where there is no such run (the error names those there are). End with query_run_free. */
+struct run_summary *query_run(struct ledger *ledger, int64_t run, struct error *error);
+void query_run_free(struct run_summary *summary);
+
+/* What of a run can be given out row by row. */
+struct query_rows {
+    const char *name; /* "tasks", "layers", "samples", "plan", "links", "nodes", "plugins" */
+    const char *summary;
+};
+extern const struct query_rows query_row_kinds[];
+extern const size_t query_row_kind_count;
+
+enum query_type { QUERY_NULL, QUERY_INTEGER, QUERY_REAL, QUERY_TEXT };
+struct query_value {
+    enum query_type type;
+    int64_t integer;
+    double real;
+    const char *text; /* valid during the call */
+};
+
+/*
+ * Calls `row` for every row of that kind, in the order of stream and task, with the columns' names. Ends early where
+ * `row` returns other than 0. Returns 0, or -1 on error or where `row` ended it.
+ */
+int query_rows(struct ledger *ledger, int64_t run, const char *kind,
+               int (*row)(void *context, size_t count, const char *const *names, const struct query_value *values),
+               void *context, struct error *error);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ledger's schema: foreign files refused, tables made, older versions migrated. */
+#include "core/ledger/schema.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/memory.h"
+
+/* schema.sql as a string literal, made from it by the build. */
+static const char schema_version_1[] =
+#include "core/ledger/schema_sql.h"
+    ;
+
+const char *const schema_steps[] = {schema_version_1};
+const size_t schema_step_count = sizeof(schema_steps) / sizeof(schema_steps[0]);
+
+/* An SQLite file's header: its magic words, and where the application id lies (big-endian). */
+#define HEADER_BYTES 100
+#define APPLICATION_ID_AT 68
+static const char magic[16] = "SQLite format 3";
+
+static int check_header(const char *path, int file, bool *exists, struct error *error)
+{
+    struct stat facts;
+    if (fstat(file, &facts) != 0)
+        return error_set(error, ERROR_RUN, "ledger %s: %s", path, strerror(errno));
+    if (!S_ISREG(facts.st_mode))
+        return error_set(error, ERROR_INPUT, "ledger %s: is no file; name one with --db", path);
+    *exists = facts.st_size > 0;
+    if (!*exists)
+        return 0;
+    uint8_t header[HEADER_BYTES];
+    if (pread(file, header, sizeof(header), 0) != (ssize_t)sizeof(header) || memcmp(header, magic, sizeof(magic)) != 0)
+        return error_set(error, ERROR_INPUT,
+                         "ledger %s: is no ledger (not even an SQLite file), and was left as it is; choose another "
+                         "file with --db",
+                         path);
+    const uint8_t *id = header + APPLICATION_ID_AT;
+    if (((uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3]) != SCHEMA_APPLICATION_ID)
+        return error_set(error, ERROR_INPUT,
+                         "ledger %s: is another program's SQLite database, and was left as it is; choose another file "
+                         "with --db",
+                         path);
+    return 0;
+}
+
+int schema_check_file(const char *path, bool *exists, struct error *error)
+{
+    *exists = false;
+    /* Not blocking, so that a FIFO by that name cannot hold us. */
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file < 0 && errno == ENOENT)
+        return 0;
+    if (file < 0)
+        return error_set(error, ERROR_INPUT, "ledger %s: %s", path, strerror(errno));
+    int result = check_header(path, file, exists, error);
+    close(file);
+    return result;
+}
+
+static int newer_version(const struct sql *sql, int64_t version, size_t known, struct error *error)
+{
+    return error_set(error, ERROR_INPUT,
+                     "ledger %s: was written by a newer napm (schema %lld, this one knows %zu), and was left as it is; "
+                     "use that napm, or choose another file with --db",
+                     sql->path, (long long)version, known);
+}
+
+/* STRICT came with SQLite 3.37; without it the same tables are made, only less watched. */
+static char *without_strict(const char *text)
+{
+    char *out = text_copy(text);
+    if (sqlite3_libversion_number() >= 3037000)
+        return out;
+    for (char *at; (at = strstr(out, ") STRICT")) != NULL;) {
+        char *after = at + strlen(") STRICT");
+        if (*after == ',')
+            after++;
+        memmove(at + 1, after, strlen(after) + 1);
+    }
+    return out;
+}
+
+static int take_steps(struct sql *sql, const char *const *steps, size_t step_count, struct error *error)
+{
+    int64_t version;
+    if (sql_number(sql, "PRAGMA user_version", 0, &version, error) != 0)
+        return -1;
+    if (version < 0 || (uint64_t)version > step_count)
+        return newer_version(sql, version, step_count, error);
+    for (size_t step = (size_t)version; step < step_count; step++) {
+        char *text = without_strict(steps[step]);
+        int result = sql_script(sql, text, error);
+        free(text);
+        if (result != 0)
+            return error_prefix(error, "bringing the ledger's schema from version %zu to %zu", step, step + 1);
+    }
+    char *stamp =
+        text_format("PRAGMA application_id = %d; PRAGMA user_version = %zu", SCHEMA_APPLICATION_ID, step_count);
+    int result = sql_script(sql, stamp, error);
+    free(stamp);
+    return result;
+}
+
+int schema_bring_up(struct sql *sql, const char *const *steps, size_t step_count, struct error *error)
+{
+    int64_t version;
+    if (sql_number(sql, "PRAGMA user_version", 0, &version, error) != 0)
+        return -1;
+    if (version == (int64_t)step_count)
+        return 0;
+    if (version < 0 || version > (int64_t)step_count)
+        return newer_version(sql, version, step_count, error);
+    /* IMMEDIATE: of two processes that open an old file at once, the second waits and then finds nothing to do. */
+    if (sql_script(sql, "BEGIN IMMEDIATE", error) != 0)
+        return -1;
+    if (take_steps(sql, steps, step_count, error) != 0) {
+        sqlite3_exec(sql->db, "ROLLBACK", NULL, NULL, NULL);
+        return -1;
+    }
+    return sql_script(sql, "COMMIT", error);
+}
+
+int schema_check_version(struct sql *sql, size_t step_count, struct error *error)
+{
+    int64_t version;
+    if (sql_number(sql, "PRAGMA user_version", 0, &version, error) != 0)
+        return -1;
+    if (version > (int64_t)step_count)
+        return newer_version(sql, version, step_count, error);
+    if (version < (int64_t)step_count)
+        return error_set(error, ERROR_INPUT,
+                         "ledger %s: has the older schema %lld and cannot be written, so it cannot be brought to "
+                         "version %zu; make it writable once, or copy it",
+                         sql->path, (long long)version, step_count);
+    return 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of a ledger: the database, and the writer thread's queue. Private to the ledger.
+ *
+ * Tasks and samples go into a queue in memory and a thread writes them, so that what is measured never waits for the
+ * disk, and so that a row's age is bounded even when no other row comes. The thread takes what has gathered, writes it
+ * in one transaction, and looks again.
+ */
+#ifndef NAPM_LEDGER_STORE_H
+#define NAPM_LEDGER_STORE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/error.h"
+#include "core/base/memory.h"
+#include "core/ledger/sql.h"
+#include "core/world/world.h"
+
+#define NO_TEXT SIZE_MAX
+
+struct queued_task {
+    int64_t run;
+    struct task_record record; /* its pointers are replaced by the two places below */
+    size_t cause_at; /* in texts, or NO_TEXT */
+    size_t layer_ns_at; /* in layer_ns */
+};
+
+struct queued_sample {
+    int64_t run;
+    struct node_sample sample;
+};
+
+struct batch {
+    ARRAY_OF(struct queued_task) tasks;
+    ARRAY_OF(struct queued_sample) samples;
+    ARRAY_OF(int64_t) layer_ns;
+    ARRAY_OF(char) texts;
+};
+
+struct writer {
+    pthread_mutex_t lock; /* of everything here */
+    pthread_cond_t work, written;
+    pthread_t thread;
+    bool started, closing, busy, hurry;
+    struct batch waiting, writing;
+    struct error error; /* the first failure: later calls return it */
+};
+
+struct ledger {
+    struct sql sql;
+    pthread_mutex_t database; /* held by whoever uses sql */
+    bool readonly;
+    const struct scenario *scenario; /* of the run that was begun last and is not ended */
+    struct writer writer;
+};
+
+void writer_init(struct writer *writer);
+/* Writes what is left and ends the thread. */
+void writer_end(struct ledger *ledger);
+
+/* Each queues a copy. Waits only where the disk is far behind. -1: an earlier row could not be written. */
+int writer_task(struct ledger *ledger, int64_t run, const struct task_record *task, struct error *error);
+int writer_sample(struct ledger *ledger, int64_t run, const struct node_sample *sample, struct error *error);
+
+/* Returns when everything queued is committed. */
+int writer_flush(struct ledger *ledger, struct error *error);
+
+#endif

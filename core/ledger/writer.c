@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ledger's writer thread: gathers tasks and samples and commits them in batches. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/base/clock.h"
+#include "core/ledger/store.h"
+
+#define GATHER_NS (20 * NS_PER_MS) /* what a killed run may lose, beside the time of one commit */
+#define BATCH_ROWS 4096 /* this many rows are written without gathering further */
+#define MOST_ROWS 65536 /* further behind than this, callers wait */
+
+static size_t rows_of(const struct batch *batch)
+{
+    return batch->tasks.count + batch->samples.count;
+}
+
+static void empty_batch(struct batch *batch)
+{
+    batch->tasks.count = batch->samples.count = batch->layer_ns.count = batch->texts.count = 0;
+}
+
+static void free_batch(struct batch *batch)
+{
+    ARRAY_FREE(&batch->tasks);
+    ARRAY_FREE(&batch->samples);
+    ARRAY_FREE(&batch->layer_ns);
+    ARRAY_FREE(&batch->texts);
+}
+
+static const char *const status_texts[] = {
+    [TASK_OK] = "ok", [TASK_FAILED] = "failed", [TASK_UNFINISHED] = "unfinished"};
+
+static int write_task(struct ledger *ledger, const struct batch *batch, const struct queued_task *queued,
+                      struct error *error)
+{
+    const struct task_record *task = &queued->record;
+    const char *cause = queued->cause_at == NO_TEXT ? NULL : batch->texts.items + queued->cause_at;
+    if (sql_run(&ledger->sql, error,
+                "INSERT INTO task (run, stream, task, status, cause, cut, warmup, started_ns, ended_ns, delay_ns, "
+                "local_ns, transmit_ns, queue_ns, remote_ns, return_ns, device_wait_ns, device_compute_ns, "
+                "station_compute_ns, up_bytes, down_bytes, slices) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                "iiittiiiiiiiiiiiiiiii", queued->run, (int64_t)task->stream, (int64_t)task->task,
+                status_texts[task->status], cause, (int64_t)task->cut, (int64_t)task->warmup, task->started_ns,
+                task->ended_ns, task->ended_ns - task->started_ns, task->phase_ns[PHASE_LOCAL],
+                task->phase_ns[PHASE_TRANSMIT], task->phase_ns[PHASE_QUEUE], task->phase_ns[PHASE_REMOTE],
+                task->phase_ns[PHASE_RETURN], task->device_wait_ns, task->device_compute_ns, task->station_compute_ns,
+                (int64_t)task->up_bytes, (int64_t)task->down_bytes, (int64_t)task->slices) != 0)
+        return -1;
+    for (uint32_t layer = 0; layer < task->layer_count; layer++) {
+        int64_t time_ns = batch->layer_ns.items[queued->layer_ns_at + layer];
+        if (time_ns != 0 &&
+            sql_run(&ledger->sql, error,
+                    "INSERT INTO layer_time (run, stream, task, layer, time_ns) VALUES (?,?,?,?,?)", "iiiii",
+                    queued->run, (int64_t)task->stream, (int64_t)task->task, (int64_t)layer, time_ns) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int write_sample(struct ledger *ledger, const struct queued_sample *queued, struct error *error)
+{
+    const struct node_sample *sample = &queued->sample;
+    return sql_run(&ledger->sql, error,
+                   "INSERT OR REPLACE INTO node_sample (run, node, at_ns, cpu_share, resident_bytes, "
+                   "machine_available_bytes, machine_load, received_bytes, sent_bytes, energy_j) VALUES "
+                   "(?,?,?,?,?,?,?,?,?,?)",
+                   "iiidiidiip", queued->run, (int64_t)sample->node, sample->at_ns, sample->cpu_share,
+                   (int64_t)sample->resident_bytes, (int64_t)sample->machine_available_bytes, sample->machine_load,
+                   (int64_t)sample->received_bytes, (int64_t)sample->sent_bytes, sample->energy_j);
+}
+
+static int write_rows(struct ledger *ledger, const struct batch *batch, struct error *error)
+{
+    for (size_t i = 0; i < batch->tasks.count; i++)
+        if (write_task(ledger, batch, &batch->tasks.items[i], error) != 0)
+            return -1;
+    for (size_t i = 0; i < batch->samples.count; i++)
+        if (write_sample(ledger, &batch->samples.items[i], error) != 0)
+            return -1;
+    return 0;
+}
+
+static int write_batch(struct ledger *ledger, const struct batch *batch, struct error *error)
+{
+    pthread_mutex_lock(&ledger->database);
+    int result = sql_script(&ledger->sql, "BEGIN IMMEDIATE", error);
+    if (result == 0) {
+        result = write_rows(ledger, batch, error);
+        if (result == 0)
+            result = sql_script(&ledger->sql, "COMMIT", error);
+        if (result != 0)
+            sqlite3_exec(ledger->sql.db, "ROLLBACK", NULL, NULL, NULL);
+    }
+    pthread_mutex_unlock(&ledger->database);
+    return result;
+}
+
+static struct timespec gather_deadline(void)
+{
+    int64_t at_ns = clock_now_ns() + GATHER_NS;
+    return (struct timespec){.tv_sec = at_ns / NS_PER_S, .tv_nsec = at_ns % NS_PER_S};
+}
+
+/* Waits for rows, then a little for more of them. Holds the lock. */
+static void gather(struct writer *writer)
+{
+    while (rows_of(&writer->waiting) == 0 && !writer->closing)
+        pthread_cond_wait(&writer->work, &writer->lock);
+    struct timespec until = gather_deadline();
+    while (rows_of(&writer->waiting) < BATCH_ROWS && !writer->closing && !writer->hurry)
+        if (pthread_cond_timedwait(&writer->work, &writer->lock, &until) == ETIMEDOUT)
+            return;
+}
+
+static void *writer_main(void *given)
+{
+    struct ledger *ledger = given;
+    struct writer *writer = &ledger->writer;
+    pthread_mutex_lock(&writer->lock);
+    for (;;) {
+        gather(writer);
+        if (rows_of(&writer->waiting) == 0)
+            break; /* closing, and everything is written */
+        struct batch full = writer->waiting;
+        writer->waiting = writer->writing;
+        writer->writing = full;
+        writer->busy = true;
+        pthread_mutex_unlock(&writer->lock);
+        struct error error = {0};
+        int result = write_batch(ledger, &writer->writing, &error);
+        empty_batch(&writer->writing);
+        pthread_mutex_lock(&writer->lock);
+        writer->busy = false;
+        if (result != 0 && writer->error.kind == ERROR_NONE)
+            writer->error = error;
+        pthread_cond_broadcast(&writer->written);
+    }
+    pthread_mutex_unlock(&writer->lock);
+    return NULL;
+}
+
+void writer_init(struct writer *writer)
+{
+    memset(writer, 0, sizeof(*writer));
+    pthread_mutex_init(&writer->lock, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&writer->work, &monotonic);
+    pthread_cond_init(&writer->written, NULL);
+    pthread_condattr_destroy(&monotonic);
+}
+
+void writer_end(struct ledger *ledger)
+{
+    struct writer *writer = &ledger->writer;
+    pthread_mutex_lock(&writer->lock);
+    writer->closing = true;
+    pthread_cond_signal(&writer->work);
+    pthread_mutex_unlock(&writer->lock);
+    if (writer->started)
+        pthread_join(writer->thread, NULL);
+    free_batch(&writer->waiting);
+    free_batch(&writer->writing);
+    pthread_cond_destroy(&writer->work);
+    pthread_cond_destroy(&writer->written);
+    pthread_mutex_destroy(&writer->lock);
+}
+
+/* Takes the lock, with the thread running and room in the queue; -1 (lock not held) where writing has failed. */
+static int enter(struct ledger *ledger, struct error *error)
+{
+    struct writer *writer = &ledger->writer;
+    pthread_mutex_lock(&writer->lock);
+    if (!writer->started) {
+        int status = pthread_create(&writer->thread, NULL, writer_main, ledger);
+        if (status != 0) {
+            pthread_mutex_unlock(&writer->lock);
+            return error_set(error, ERROR_RUN, "ledger %s: cannot start its thread: %s", ledger->sql.path,
+                             strerror(status));
+        }
+        writer->started = true;
+    }
+    while (rows_of(&writer->waiting) >= MOST_ROWS && writer->error.kind == ERROR_NONE)
+        pthread_cond_wait(&writer->written, &writer->lock);
+    if (writer->error.kind == ERROR_NONE)
+        return 0;
+    if (error)
+        *error = writer->error;
+    pthread_mutex_unlock(&writer->lock);
+    return -1;
+}
+
+/* Only the first row and a full batch are worth waking the thread for: it looks by itself after the time of gathering. */
+static void leave(struct writer *writer)
+{
+    size_t rows = rows_of(&writer->waiting);
+    if (rows == 1 || rows == BATCH_ROWS)
+        pthread_cond_signal(&writer->work);
+    pthread_mutex_unlock(&writer->lock);
+}
+
+int writer_task(struct ledger *ledger, int64_t run, const struct task_record *task, struct error *error)
+{
+    if (enter(ledger, error) != 0)
+        return -1;
+    struct batch *batch = &ledger->writer.waiting;
+    struct queued_task *queued = ARRAY_ADD(&batch->tasks);
+    *queued =
+        (struct queued_task){.run = run, .record = *task, .cause_at = NO_TEXT, .layer_ns_at = batch->layer_ns.count};
+    if (task->cause) {
+        queued->cause_at = batch->texts.count;
+        for (const char *letter = task->cause;; letter++) {
+            *ARRAY_ADD(&batch->texts) = *letter;
+            if (!*letter)
+                break;
+        }
+    }
+    for (uint32_t layer = 0; layer < task->layer_count; layer++)
+        *ARRAY_ADD(&batch->layer_ns) = task->layer_ns ? task->layer_ns[layer] : 0;
+    leave(&ledger->writer);
+    return 0;
+}
+
+int writer_sample(struct ledger *ledger, int64_t run, const struct node_sample *sample, struct error *error)
+{
+    if (enter(ledger, error) != 0)
+        return -1;
+    *ARRAY_ADD(&ledger->writer.waiting.samples) = (struct queued_sample){.run = run, .sample = *sample};
+    leave(&ledger->writer);
+    return 0;
+}
+
+int writer_flush(struct ledger *ledger, struct error *error)
+{
+    struct writer *writer = &ledger->writer;
+    pthread_mutex_lock(&writer->lock);
+    writer->hurry = true;
+    pthread_cond_signal(&writer->work);
+    while (writer->started && (rows_of(&writer->waiting) > 0 || writer->busy))
+        pthread_cond_wait(&writer->written, &writer->lock);
+    writer->hurry = false;
+    int result = writer->error.kind == ERROR_NONE ? 0 : -1;
+    if (result != 0 && error)
+        *error = writer->error;
+    pthread_mutex_unlock(&writer->lock);
+    return result;
+}
