@@ -6,6 +6,7 @@
 #ifndef NAPM_COMPUTE_COMPUTE_H
 #define NAPM_COMPUTE_COMPUTE_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "core/base/error.h"
@@ -22,6 +23,7 @@ struct compute_settings {
     uint32_t threads;
     double cpu_share; /* 1: as fast as it goes; 0.25: each layer takes 4 times its processor time */
     struct instance_host host;
+    const atomic_bool *stop; /* NULL, or asked before each layer: true ends the run with ERROR_CANCELLED */
 };
 
 struct compute *compute_open(struct catalogue *catalogue, const struct compute_settings *settings, struct error *error);
@@ -30,8 +32,13 @@ const struct instance *compute_instance(const struct compute *compute);
 
 /* Checks that every operator is supported first (the error names node, operator, opset). The same model is prepared once. */
 struct compute_model *compute_prepare(struct compute *compute, const struct model *model, struct error *error);
+/* Frees a prepared model with its segments and executions (all put back) before the compute is closed. */
+void compute_release(struct compute_model *model);
 
-/* Segments are shared: asking again for the same layers returns the same one. Freed with the compute. */
+/*
+ * Segments are shared: asking again for the same layers returns the same one. Freed with the compute. An empty one
+ * (first == last) only passes its inputs through.
+ */
 struct compute_segment *compute_segment(struct compute_model *model, uint32_t first, uint32_t last,
                                         struct error *error);
 const struct model_part *compute_segment_part(const struct compute_segment *segment);
@@ -41,9 +48,14 @@ int compute_segment_memory(struct compute_segment *segment, uint64_t *weight_byt
 /* Executions come from the segment's pool and go back to it: none is made after warm-up. */
 struct compute_execution *compute_execution_take(struct compute_segment *segment, struct error *error);
 void compute_execution_put(struct compute_execution *execution);
+/*
+ * One pointer for each tensor that arrives at the segment's first layer (model_part.arriving), dense row-major, valid
+ * until the outputs have been used. Best aligned to 64 bytes: others are copied.
+ */
 int compute_start(struct compute_execution *execution, const void *const *inputs, struct error *error);
 /* Runs the next `layers` layers, paced; layer_ns (may be NULL) receives the paced time of each. */
 int compute_run(struct compute_execution *execution, uint32_t layers, int64_t *layer_ns, struct error *error);
+/* After the last layer: one pointer for each tensor that leaves (model_part.leaving), valid until the next start. */
 int compute_outputs(struct compute_execution *execution, const void **outputs, struct error *error);
 
 /* Median paced time of every layer over `repeats` passes after `warmups`; calls `progress` (may be NULL) after each pass. */

@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A node's compute engine. */
+#include "core/compute/compute.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/memory.h"
+#include "core/base/random.h"
+#include "core/base/stats.h"
+#include "core/compute/pacer.h"
+
+struct compute {
+    struct instance *instance;
+    uint32_t threads;
+    struct pacer pacer;
+    const atomic_bool *stop;
+    struct compute_model *models;
+};
+
+struct compute_model {
+    struct compute *compute;
+    const struct model *model;
+    void *prepared; /* the backend's */
+    struct compute_segment *segments;
+    struct compute_model *next;
+};
+
+struct compute_segment {
+    struct compute_model *model;
+    uint32_t first, last;
+    struct model_part part;
+    void *handle; /* the backend's; NULL for an empty part */
+    uint32_t *input_source; /* of each backend input: which arriving tensor */
+    uint32_t *leaving_source; /* of each leaving tensor: which output, or output_count + which arriving tensor */
+    struct compute_execution *pool;
+    struct compute_execution *executions; /* all that were made */
+    struct compute_segment *next;
+};
+
+struct compute_execution {
+    struct compute_segment *segment;
+    void *handle; /* the backend's; NULL for an empty part */
+    uint32_t layers_done;
+    const void **arriving; /* as given, or the copy */
+    void **copies; /* of arriving tensors that were not aligned; made when first needed */
+    const void **inputs, **outputs; /* the backend's view */
+    struct compute_execution *next_free, *next;
+};
+
+static const struct napm_backend *hook(const struct compute *compute)
+{
+    return &compute->instance->hook.backend;
+}
+
+/* Calls one function of the backend, alone where the plugin wants that. */
+#define CALL(compute, status, call)                                                                                    \
+    do {                                                                                                               \
+        instance_lock((compute)->instance);                                                                            \
+        (status) = hook(compute)->call;                                                                                \
+        instance_unlock((compute)->instance);                                                                          \
+    } while (0)
+#define CALL_VOID(compute, call)                                                                                       \
+    do {                                                                                                               \
+        instance_lock((compute)->instance);                                                                            \
+        hook(compute)->call;                                                                                           \
+        instance_unlock((compute)->instance);                                                                          \
+    } while (0)
+
+struct compute *compute_open(struct catalogue *catalogue, const struct compute_settings *settings, struct error *error)
+{
+    struct instance *instance = instance_open(catalogue, NAPM_KIND_BACKEND, &settings->backend, &settings->host, error);
+    if (!instance)
+        return NULL;
+    struct compute *compute = NEW(struct compute);
+    compute->instance = instance;
+    compute->threads = settings->threads ? settings->threads : 1;
+    compute->pacer.share = settings->cpu_share > 0 ? settings->cpu_share : 1;
+    compute->stop = settings->stop;
+    return compute;
+}
+
+static void execution_free(struct compute_execution *execution)
+{
+    struct compute_segment *segment = execution->segment;
+    if (execution->handle)
+        CALL_VOID(segment->model->compute,
+                  release_execution(segment->model->compute->instance->self, execution->handle));
+    for (uint32_t i = 0; i < segment->part.arriving_count; i++)
+        free(execution->copies[i]);
+    free(execution->copies);
+    free(execution->arriving);
+    free(execution->inputs);
+    free(execution->outputs);
+    free(execution);
+}
+
+static void segment_free(struct compute_segment *segment)
+{
+    struct compute *compute = segment->model->compute;
+    while (segment->executions) {
+        struct compute_execution *next = segment->executions->next;
+        execution_free(segment->executions);
+        segment->executions = next;
+    }
+    if (segment->handle)
+        CALL_VOID(compute, release_segment(compute->instance->self, segment->handle));
+    model_part_free(&segment->part);
+    free(segment->input_source);
+    free(segment->leaving_source);
+    free(segment);
+}
+
+void compute_release(struct compute_model *model)
+{
+    struct compute *compute = model->compute;
+    while (model->segments) {
+        struct compute_segment *next = model->segments->next;
+        segment_free(model->segments);
+        model->segments = next;
+    }
+    if (model->prepared)
+        CALL_VOID(compute, release_model(compute->instance->self, model->prepared));
+    for (struct compute_model **at = &compute->models; *at; at = &(*at)->next) {
+        if (*at == model) {
+            *at = model->next;
+            break;
+        }
+    }
+    free(model);
+}
+
+void compute_close(struct compute *compute)
+{
+    if (!compute)
+        return;
+    while (compute->models)
+        compute_release(compute->models);
+    instance_close(compute->instance);
+    free(compute);
+}
+
+const struct instance *compute_instance(const struct compute *compute)
+{
+    return compute->instance;
+}
+
+/* ---- preparing */
+
+static int check_operators(struct compute *compute, const struct model *model, struct error *error)
+{
+    const struct napm_model *view = model_view(model);
+    for (uint32_t i = 0; i < view->operator_count; i++) {
+        const struct napm_operator *op = view->operators[i];
+        int32_t status;
+        CALL(compute, status, supports(compute->instance->self, view, i));
+        if (status < 0) {
+            instance_error(compute->instance, status, "cannot compute the model", error);
+            return error_append(error, " [%s: operator %s \"%s\", opset %u]", model_path(model), op->type, op->name,
+                                op->opset);
+        }
+    }
+    return 0;
+}
+
+struct compute_model *compute_prepare(struct compute *compute, const struct model *model, struct error *error)
+{
+    for (struct compute_model *known = compute->models; known; known = known->next) {
+        if (known->model == model)
+            return known;
+    }
+    if (check_operators(compute, model, error))
+        return NULL;
+    struct napm_prepare how = {.size = sizeof(how), .threads = compute->threads};
+    void *prepared = NULL;
+    int32_t status;
+    CALL(compute, status, prepare(compute->instance->self, model_view(model), &how, &prepared));
+    if (status < 0) {
+        instance_error(compute->instance, status, "preparing the model", error);
+        error_prefix(error, "%s", model_path(model));
+        return NULL;
+    }
+    struct compute_model *made = NEW(struct compute_model);
+    made->compute = compute;
+    made->model = model;
+    made->prepared = prepared;
+    made->next = compute->models;
+    compute->models = made;
+    return made;
+}
+
+static uint32_t index_of(const uint32_t *list, uint32_t count, uint32_t wanted)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (list[i] == wanted)
+            return i;
+    }
+    return NAPM_NONE;
+}
+
+/* Backend inputs are some of the arriving tensors; leaving tensors are backend outputs or passed through. */
+static void map_borders(struct compute_segment *segment)
+{
+    const struct model_part *part = &segment->part;
+    segment->input_source = NEW_ARRAY(uint32_t, part->spec.input_count);
+    segment->leaving_source = NEW_ARRAY(uint32_t, part->leaving_count);
+    for (uint32_t i = 0; i < part->spec.input_count; i++)
+        segment->input_source[i] = index_of(part->arriving, part->arriving_count, part->inputs[i]);
+    for (uint32_t i = 0; i < part->leaving_count; i++) {
+        uint32_t source = index_of(part->outputs, part->spec.output_count, part->leaving[i]);
+        if (source == NAPM_NONE)
+            source = part->spec.output_count + index_of(part->arriving, part->arriving_count, part->leaving[i]);
+        segment->leaving_source[i] = source;
+    }
+}
+
+struct compute_segment *compute_segment(struct compute_model *model, uint32_t first, uint32_t last, struct error *error)
+{
+    for (struct compute_segment *known = model->segments; known; known = known->next) {
+        if (known->first == first && known->last == last)
+            return known;
+    }
+    struct compute *compute = model->compute;
+    struct compute_segment *segment = NEW(struct compute_segment);
+    segment->model = model;
+    segment->first = first;
+    segment->last = last;
+    model_part_range(model->model, first, last, &segment->part);
+    map_borders(segment);
+    if (first < last) {
+        int32_t status;
+        CALL(compute, status,
+             create_segment(compute->instance->self, model->prepared, &segment->part.spec, &segment->handle));
+        if (status < 0) {
+            segment->handle = NULL;
+            instance_error(compute->instance, status, "packing a segment", error);
+            error_prefix(error, "%s, layers %u..%u", model_path(model->model), first, last - 1);
+            segment_free(segment);
+            return NULL;
+        }
+    }
+    segment->next = model->segments;
+    model->segments = segment;
+    return segment;
+}
+
+const struct model_part *compute_segment_part(const struct compute_segment *segment)
+{
+    return &segment->part;
+}
+
+int compute_segment_memory(struct compute_segment *segment, uint64_t *weight_bytes, uint64_t *activation_bytes,
+                           struct error *error)
+{
+    struct compute *compute = segment->model->compute;
+    struct napm_segment_memory memory = {.size = sizeof(memory)};
+    if (segment->handle) {
+        int32_t status;
+        CALL(compute, status, segment_memory(compute->instance->self, segment->handle, &memory));
+        if (status < 0)
+            return instance_error(compute->instance, status, "asking for a segment's memory", error);
+    }
+    *weight_bytes = memory.weight_bytes;
+    *activation_bytes = memory.activation_bytes;
+    return 0;
+}
+
+/* ---- executing */
+
+struct compute_execution *compute_execution_take(struct compute_segment *segment, struct error *error)
+{
+    struct compute_execution *execution = segment->pool;
+    if (execution) {
+        segment->pool = execution->next_free;
+        return execution;
+    }
+    struct compute *compute = segment->model->compute;
+    void *handle = NULL;
+    if (segment->handle) {
+        int32_t status;
+        CALL(compute, status, create_execution(compute->instance->self, segment->handle, &handle));
+        if (status < 0) {
+            instance_error(compute->instance, status, "making room for a task", error);
+            return NULL;
+        }
+    }
+    execution = NEW(struct compute_execution);
+    execution->segment = segment;
+    execution->handle = handle;
+    execution->arriving = NEW_ARRAY(const void *, segment->part.arriving_count);
+    execution->copies = NEW_ARRAY(void *, segment->part.arriving_count);
+    execution->inputs = NEW_ARRAY(const void *, segment->part.spec.input_count);
+    execution->outputs = NEW_ARRAY(const void *, segment->part.spec.output_count);
+    execution->next = segment->executions;
+    segment->executions = execution;
+    return execution;
+}
+
+void compute_execution_put(struct compute_execution *execution)
+{
+    if (!execution)
+        return;
+    execution->next_free = execution->segment->pool;
+    execution->segment->pool = execution;
+}
+
+static int copy_aligned(struct compute_execution *execution, uint32_t i, struct error *error)
+{
+    const struct model_part *part = &execution->segment->part;
+    uint64_t bytes = model_view(execution->segment->model->model)->tensors[part->arriving[i]]->bytes;
+    if (!execution->copies[i])
+        execution->copies[i] = memory_try_aligned((size_t)bytes);
+    if (!execution->copies[i])
+        return error_set(error, ERROR_RUN, "no memory for an input tensor of %llu bytes", (unsigned long long)bytes);
+    memcpy(execution->copies[i], execution->arriving[i], (size_t)bytes);
+    execution->arriving[i] = execution->copies[i];
+    return 0;
+}
+
+int compute_start(struct compute_execution *execution, const void *const *inputs, struct error *error)
+{
+    struct compute_segment *segment = execution->segment;
+    struct compute *compute = segment->model->compute;
+    execution->layers_done = 0;
+    for (uint32_t i = 0; i < segment->part.arriving_count; i++) {
+        execution->arriving[i] = inputs[i];
+        if ((uintptr_t)inputs[i] % 64 && copy_aligned(execution, i, error))
+            return -1;
+    }
+    if (!execution->handle)
+        return 0;
+    for (uint32_t i = 0; i < segment->part.spec.input_count; i++)
+        execution->inputs[i] = execution->arriving[segment->input_source[i]];
+    int32_t status;
+    CALL(compute, status, start(compute->instance->self, execution->handle, execution->inputs));
+    return status < 0 ? instance_error(compute->instance, status, "starting a task", error) : 0;
+}
+
+static int run_some(struct compute_execution *execution, uint32_t layers, int64_t *layer_ns, struct error *error)
+{
+    struct compute *compute = execution->segment->model->compute;
+    int32_t status;
+    if (compute->stop && atomic_load_explicit(compute->stop, memory_order_relaxed))
+        return error_set(error, ERROR_CANCELLED, "cancelled");
+    CALL(compute, status, run(compute->instance->self, execution->handle, layers, layer_ns));
+    if (status >= 0)
+        return 0;
+    uint32_t first = execution->segment->first + execution->layers_done;
+    instance_error(compute->instance, status, "running a task", error);
+    return error_prefix(error, "%s, from layer %u on", model_path(execution->segment->model->model), first);
+}
+
+static int run_paced(struct compute_execution *execution, uint32_t layers, int64_t *layer_ns, struct error *error)
+{
+    struct pacer *pacer = &execution->segment->model->compute->pacer;
+    pacer_begin(pacer, clock_now_ns());
+    for (uint32_t i = 0; i < layers; i++) {
+        int64_t began_ns = clock_now_ns(), used_ns = clock_thread_cpu_ns();
+        if (run_some(execution, 1, NULL, error))
+            return -1;
+        execution->layers_done++;
+        used_ns = clock_thread_cpu_ns() - used_ns;
+        int64_t cost_ns = pacer_layer(pacer, clock_now_ns() - began_ns, used_ns, i + 1 == layers);
+        if (layer_ns)
+            layer_ns[i] = cost_ns;
+    }
+    return 0;
+}
+
+int compute_run(struct compute_execution *execution, uint32_t layers, int64_t *layer_ns, struct error *error)
+{
+    struct compute *compute = execution->segment->model->compute;
+    uint32_t left = execution->segment->last - execution->segment->first - execution->layers_done;
+    layers = layers < left ? layers : left;
+    if (layers == 0)
+        return 0;
+    if (pacer_is_on(&compute->pacer))
+        return run_paced(execution, layers, layer_ns, error);
+    uint32_t at_once = compute->stop ? 1 : layers; /* layer by layer where somebody may stop it */
+    for (uint32_t i = 0; i < layers; i += at_once) {
+        if (run_some(execution, at_once, layer_ns ? layer_ns + i : NULL, error))
+            return -1;
+        execution->layers_done += at_once;
+    }
+    return 0;
+}
+
+int compute_outputs(struct compute_execution *execution, const void **outputs, struct error *error)
+{
+    struct compute_segment *segment = execution->segment;
+    struct compute *compute = segment->model->compute;
+    if (execution->handle) {
+        int32_t status;
+        CALL(compute, status, outputs(compute->instance->self, execution->handle, execution->outputs));
+        if (status < 0)
+            return instance_error(compute->instance, status, "taking a task's outputs", error);
+    }
+    for (uint32_t i = 0; i < segment->part.leaving_count; i++) {
+        uint32_t source = segment->leaving_source[i], computed = segment->part.spec.output_count;
+        outputs[i] = source < computed ? execution->outputs[source] : execution->arriving[source - computed];
+    }
+    return 0;
+}
+
+/* ---- profiling */
+
+/* Inputs for timing: numbers like a normalised picture's; indices (integers) are zeros, which every table has. */
+static void **make_inputs(const struct model *model, struct error *error)
+{
+    const struct napm_model *view = model_view(model);
+    void **inputs = NEW_ARRAY(void *, view->input_count + 1);
+    struct random random;
+    random_seed(&random, 1, "profile");
+    for (uint32_t i = 0; i < view->input_count; i++) {
+        const struct napm_tensor *tensor = view->tensors[view->inputs[i]];
+        inputs[i] = memory_try_aligned((size_t)tensor->bytes);
+        if (!inputs[i]) {
+            error_set(error, ERROR_RUN, "no memory for an input tensor of %llu bytes",
+                      (unsigned long long)tensor->bytes);
+            for (uint32_t k = 0; k < i; k++)
+                free(inputs[k]);
+            free(inputs);
+            return NULL;
+        }
+        memset(inputs[i], 0, (size_t)tensor->bytes);
+        if (tensor->element_type == NAPM_F32) {
+            float *numbers = inputs[i];
+            for (uint64_t k = 0; k < tensor->bytes / sizeof(float); k++)
+                numbers[k] = (float)(2 * random_unit(&random) - 1);
+        }
+    }
+    return inputs;
+}
+
+static int pass(struct compute_execution *execution, void *const *by_model_input, int64_t *layer_ns,
+                struct error *error)
+{
+    const struct model_part *part = &execution->segment->part;
+    const struct napm_model *view = model_view(execution->segment->model->model);
+    const void **arriving = NEW_ARRAY(const void *, part->arriving_count);
+    const void **leaving = NEW_ARRAY(const void *, part->leaving_count);
+    for (uint32_t i = 0; i < part->arriving_count; i++)
+        arriving[i] = by_model_input[index_of(view->inputs, view->input_count, part->arriving[i])];
+    int status = compute_start(execution, arriving, error);
+    if (status == 0)
+        status = compute_run(execution, part->spec.layer_count, layer_ns, error);
+    if (status == 0)
+        status = compute_outputs(execution, leaving, error);
+    free(arriving);
+    free(leaving);
+    return status;
+}
+
+static int run_passes(struct compute_execution *execution, void *const *inputs, uint32_t warmups, uint32_t repeats,
+                      int64_t *times, void (*progress)(void *context, uint32_t done, uint32_t of), void *context,
+                      struct error *error)
+{
+    uint32_t layers = execution->segment->part.spec.layer_count;
+    for (uint32_t i = 0; i < warmups + repeats; i++) {
+        int64_t *here = i < warmups ? times : times + (size_t)(i - warmups) * layers;
+        if (pass(execution, inputs, here, error))
+            return -1;
+        if (progress)
+            progress(context, i + 1, warmups + repeats);
+    }
+    return 0;
+}
+
+int compute_profile(struct compute_model *model, uint32_t warmups, uint32_t repeats, int64_t *layer_ns,
+                    void (*progress)(void *context, uint32_t done, uint32_t of), void *context, struct error *error)
+{
+    uint32_t layers = model_view(model->model)->layer_count;
+    if (repeats == 0)
+        return error_set(error, ERROR_INPUT, "a profile needs at least one pass");
+    struct compute_segment *segment = compute_segment(model, 0, layers, error);
+    struct compute_execution *execution = segment ? compute_execution_take(segment, error) : NULL;
+    void **inputs = execution ? make_inputs(model->model, error) : NULL;
+    int status = -1;
+    if (inputs) {
+        int64_t *times = NEW_ARRAY(int64_t, (size_t)repeats * layers);
+        int64_t *one = NEW_ARRAY(int64_t, repeats);
+        status = run_passes(execution, inputs, warmups, repeats, times, progress, context, error);
+        for (uint32_t layer = 0; status == 0 && layer < layers; layer++) {
+            for (uint32_t i = 0; i < repeats; i++)
+                one[i] = times[(size_t)i * layers + layer];
+            layer_ns[layer] = stats_median_ns(one, repeats);
+        }
+        for (uint32_t i = 0; i < model_view(model->model)->input_count; i++)
+            free(inputs[i]);
+        free(inputs);
+        free(times);
+        free(one);
+    }
+    compute_execution_put(execution);
+    return status;
+}
