@@ -56,9 +56,16 @@ struct scenario_stream {
     struct plugin_choice arrivals;
 };
 
+/* What the two sides of a cut need, in the plain layout (see model_part_memory). */
+struct scenario_cut {
+    uint64_t device_weight_bytes, device_activation_bytes;
+    uint64_t station_weight_bytes, station_activation_bytes;
+};
+
 struct scenario_model {
     const char *path; /* as found: beside the scenario file */
     struct model *model;
+    const struct scenario_cut *cuts; /* the model's layer count + 1, by c */
 };
 
 struct scenario {
@@ -89,7 +96,9 @@ struct scenario_override {
 };
 
 /*
- * Reads and checks; opens the models; checks plugin choices against the catalogue. NULL on error.
+ * Reads and checks; opens the models (each file once); checks plugin choices against the catalogue, unless that is
+ * NULL. The whole is owned by the scenario and constant until scenario_close. NULL on error, which is ERROR_INPUT and
+ * begins with "file:line" or "--set path".
  */
 struct scenario *scenario_open(const char *path, const struct scenario_override *overrides, size_t override_count,
                                struct catalogue *catalogue, struct error *error);

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening a scenario: file, overrides, sections, and what holds for the whole run. */
+#include "core/scenario/scenario.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/scenario/override.h"
+#include "core/scenario/reader.h"
+
+#define LARGEST_FILE_BYTES (16u << 20)
+
+struct scenario_private {
+    struct arena arena;
+};
+
+/* ---- text */
+
+static char *read_text(struct arena *arena, const char *path, struct error *error)
+{
+    struct file_map map;
+    if (file_map(path, &map, error) != 0)
+        return NULL;
+    char *text = NULL;
+    if (map.size > LARGEST_FILE_BYTES)
+        error_set(error, ERROR_INPUT, "%s: this is no scenario file: it has more than 16 MiB", path);
+    else if (map.size && memchr(map.bytes, 0, map.size))
+        error_set(error, ERROR_INPUT, "%s: this is no scenario file: it has bytes of value 0, so it is no text", path);
+    else {
+        text = arena_new(arena, map.size + 1);
+        if (map.size)
+            memcpy(text, map.bytes, map.size);
+    }
+    file_unmap(&map);
+    return text;
+}
+
+/* The file's text and a comment line for each override: with it the run can be repeated. */
+static const char *text_with_overrides(struct arena *arena, const char *text, const struct scenario_override *overrides,
+                                       size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t length = strlen(text);
+        char *value = arena_copy(arena, overrides[i].value);
+        for (char *at = value; *at; at++)
+            if (*at == '\n' || *at == '\r')
+                *at = ' '; /* keeps to the line; white space to libconfig */
+        text = arena_text(arena, "%s%s# --set %s=%s\n", text, length && text[length - 1] != '\n' ? "\n" : "",
+                          overrides[i].path, value);
+    }
+    return text;
+}
+
+/* ---- sections that are no lists */
+
+static int read_head(const struct reader *reader, const struct value *root, const char *path)
+{
+    static const char *const keys[] = {"name",        "seed",      "world",   "nodes",   "links", "streams",
+                                       "partitioner", "scheduler", "backend", "profile", "run",   NULL};
+    struct scenario *scenario = reader->scenario;
+    const char *slash = strrchr(path, '/');
+    int64_t seed = 1;
+    scenario->name = slash ? slash + 1 : path;
+    scenario->world = "local";
+    if (reader_check_keys(reader, root, "a scenario", keys) != 0 ||
+        reader_get_text(reader, root, "name", &scenario->name) < 0 ||
+        reader_get_integer(reader, root, "seed", 0, INT64_MAX, &seed) < 0 ||
+        reader_get_text(reader, root, "world", &scenario->world) < 0)
+        return -1;
+    scenario->seed = (uint64_t)seed;
+    return 0;
+}
+
+static int read_profile(const struct reader *reader, const struct value *root)
+{
+    static const char *const keys[] = {"warmups", "repeats", NULL};
+    struct scenario *scenario = reader->scenario;
+    struct value *group;
+    scenario->profile_warmups = 2;
+    scenario->profile_repeats = 7;
+    int got = reader_get_group(reader, root, "profile", &group);
+    if (got <= 0)
+        return got;
+    return reader_check_keys(reader, group, "'profile'", keys) != 0 ||
+                   reader_get_count(reader, group, "warmups", 0, 1000, &scenario->profile_warmups) < 0 ||
+                   reader_get_count(reader, group, "repeats", 1, 1000, &scenario->profile_repeats) < 0
+               ? -1
+               : 0;
+}
+
+static int read_run(const struct reader *reader, const struct value *root)
+{
+    static const char *const keys[] = {"warmup_tasks", "time_limit", "sample_every", NULL};
+    struct scenario *scenario = reader->scenario;
+    struct value *group;
+    scenario->time_limit_ns = INT64_C(600) * 1000000000;
+    scenario->sample_every_ns = INT64_C(200) * 1000000;
+    int got = reader_get_group(reader, root, "run", &group);
+    if (got <= 0)
+        return got;
+    if (reader_check_keys(reader, group, "'run'", keys) != 0 ||
+        reader_get_count(reader, group, "warmup_tasks", 0, 1000000, &scenario->warmup_tasks) < 0 ||
+        reader_get_duration(reader, group, "time_limit", &scenario->time_limit_ns) < 0 ||
+        reader_get_duration(reader, group, "sample_every", &scenario->sample_every_ns) < 0)
+        return -1;
+    if (scenario->time_limit_ns == 0)
+        return reader_fail(reader, tree_member(group, "time_limit")->where,
+                           "'time_limit' is 0; a run needs some time: \"10min\"");
+    if (scenario->sample_every_ns > 0 && scenario->sample_every_ns < 1000000)
+        return reader_fail(reader, tree_member(group, "sample_every")->where,
+                           "'sample_every' is less than 1ms; write 1ms or more, or 0 for no samples");
+    return 0;
+}
+
+static int need_plugin(const struct reader *reader, const struct value *root, const char *key, uint32_t kind,
+                       struct plugin_choice *choice)
+{
+    int got = reader_get_plugin(reader, root, key, kind, choice);
+    if (got == 0)
+        return reader_fail(reader, reader->scenario->path,
+                           "no %s is chosen; write %s = { plugin = \"NAME\"; }; (napm plugin list tells the names)",
+                           key, key);
+    return got < 0 ? -1 : 0;
+}
+
+static int read_root(struct reader *reader, const struct value *root, const char *path)
+{
+    struct scenario *scenario = reader->scenario;
+    return read_head(reader, root, path) != 0 || read_profile(reader, root) != 0 || read_run(reader, root) != 0 ||
+                   need_plugin(reader, root, "partitioner", NAPM_KIND_PARTITIONER, &scenario->partitioner) != 0 ||
+                   need_plugin(reader, root, "scheduler", NAPM_KIND_SCHEDULER, &scenario->scheduler) != 0 ||
+                   reader_nodes(reader, root) != 0 || reader_links(reader, root) != 0 ||
+                   reader_streams(reader, root) != 0
+               ? -1
+               : 0;
+}
+
+/* ---- life */
+
+static int fill(struct scenario *scenario, const char *path, const struct scenario_override *overrides, size_t count,
+                struct catalogue *catalogue, struct error *error)
+{
+    struct arena *arena = &scenario->private_part->arena;
+    scenario->path = arena_copy(arena, path);
+    const char *text = read_text(arena, path, error);
+    struct value *root = text ? tree_parse(arena, text, path, error) : NULL;
+    if (!root || override_and_expand(arena, root, overrides, count, error) != 0)
+        return -1;
+    scenario->text = text_with_overrides(arena, text, overrides, count);
+    struct reader reader = {arena, error, catalogue, scenario};
+    return read_root(&reader, root, scenario->path);
+}
+
+struct scenario *scenario_open(const char *path, const struct scenario_override *overrides, size_t override_count,
+                               struct catalogue *catalogue, struct error *error)
+{
+    struct error local; /* the readers append to what they have said, so they need a place to say it */
+    struct scenario *scenario = NEW(struct scenario);
+    scenario->private_part = NEW(struct scenario_private);
+    if (fill(scenario, path, overrides, override_count, catalogue, error ? error : &local) != 0) {
+        scenario_close(scenario);
+        return NULL;
+    }
+    return scenario;
+}
+
+void scenario_close(struct scenario *scenario)
+{
+    if (!scenario)
+        return;
+    for (uint32_t i = 0; i < scenario->model_count; i++)
+        model_close(scenario->models[i].model);
+    arena_free(&scenario->private_part->arena);
+    free(scenario->private_part);
+    free(scenario);
+}
