@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Planning without running: the scenario's plan beside the baselines'. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/log.h"
+#include "core/base/memory.h"
+#include "core/run/profiles.h"
+#include "core/run/run.h"
+
+static const char *const baselines[] = {"device-only", "station-only", "neurosurgeon"};
+
+typedef ARRAY_OF(struct plan *) plan_list;
+
+/* A baseline that cannot serve here (memory, a plugin that is not installed) is left out with a word in the log. */
+static int add_baseline(plan_list *plans, struct planner *planner, const char *name, struct error *error)
+{
+    struct plugin_choice choice = {.name = name, .where = "baseline"};
+    struct error own = {0};
+    struct plan *plan = planner_plan(planner, &choice, &own);
+    if (plan) {
+        *ARRAY_ADD(plans) = plan;
+        return 0;
+    }
+    if (own.kind == ERROR_CANCELLED) {
+        *error = own;
+        return -1;
+    }
+    log_warning("plan", "baseline %s has no plan here: %s", name, own.text);
+    return 0;
+}
+
+static int compare(const struct run_settings *settings, struct planner *planner, plan_list *plans, struct error *error)
+{
+    const struct plugin_choice *own = &settings->scenario->partitioner;
+    struct plan *plan = planner_plan(planner, own, error);
+    if (!plan)
+        return -1;
+    *ARRAY_ADD(plans) = plan;
+    for (size_t i = 0; i < sizeof(baselines) / sizeof(baselines[0]); i++) {
+        if (own->setting_count == 0 && strcmp(own->name, baselines[i]) == 0)
+            continue;
+        if (add_baseline(plans, planner, baselines[i], error) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int profile_and_compare(const struct run_settings *settings, const struct world_kind *kind, struct world *world,
+                               plan_list *plans, struct error *error)
+{
+    struct profiles profiles = {0};
+    if (profiles_gather(&profiles, settings, kind, world, -1, error) != 0)
+        return -1;
+    if (settings->watcher.step)
+        settings->watcher.step(settings->watcher.context, "planning", 0, 0);
+    struct planner *planner =
+        planner_new(settings->scenario, settings->catalogue, profiles_view(&profiles), settings->cancel, error);
+    int result = planner ? compare(settings, planner, plans, error) : -1;
+    if (planner)
+        planner_free(planner);
+    profiles_free(&profiles);
+    return result;
+}
+
+int run_plan_only(const struct run_settings *settings, struct plan ***plans, size_t *plan_count, struct error *error)
+{
+    struct world_setup setup = {
+        .scenario = settings->scenario,
+        .catalogue = settings->catalogue,
+        .plugin_path = settings->plugin_path,
+        .seed = settings->seed,
+        .cancel = settings->cancel,
+    };
+    plan_list list = {0};
+    const struct world_kind *kind = world_find(settings->scenario->world, error);
+    struct world *world = kind ? kind->open(&setup, error) : NULL;
+    int result = world ? profile_and_compare(settings, kind, world, &list, error) : -1;
+    if (world)
+        kind->close(world);
+    if (result != 0 && settings->cancel && atomic_load(settings->cancel))
+        error->kind = ERROR_CANCELLED;
+    for (size_t i = 0; i < list.count && result != 0; i++)
+        plan_free(list.items[i]);
+    if (result != 0)
+        ARRAY_FREE(&list);
+    *plans = list.items;
+    *plan_count = list.count;
+    return result;
+}

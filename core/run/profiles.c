@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The profiles of a run: measured once, then taken from the ledger. */
+#include "core/run/profiles.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/base/log.h"
+#include "core/base/memory.h"
+
+/* What one profile is of. */
+struct subject {
+    const struct scenario_node *node;
+    const struct scenario_model *model;
+    uint32_t node_index, model_index;
+};
+
+/* A file that an option names may change under the same name: its contents belong to the conditions too. */
+static char *digests_of_option_files(const struct instance *backend)
+{
+    const struct napm_plugin *plugin = backend->entry->plugin;
+    char *digests = text_copy("");
+    for (uint32_t i = 0; i < plugin->option_count; i++) {
+        const struct napm_option *option = plugin->options[i];
+        if (option->type != NAPM_OPTION_FILE)
+            continue;
+        char *wanted = text_format("%s=", option->name);
+        const char *line = instance_options_text(backend);
+        while (line && strncmp(line, wanted, strlen(wanted)) != 0) {
+            line = strchr(line, '\n');
+            line = line ? line + 1 : NULL;
+        }
+        struct file_map map;
+        if (line && line[strlen(wanted)] && line[strlen(wanted)] != '\n') {
+            char *path = text_copy(line + strlen(wanted));
+            path[strcspn(path, "\n")] = '\0';
+            if (file_map(path, &map, NULL) == 0) {
+                char digest[FILE_DIGEST_BYTES];
+                file_digest(map.bytes, map.size, digest);
+                file_unmap(&map);
+                char *longer = text_format("%s %s:%s", digests, option->name, digest);
+                free(digests);
+                digests = longer;
+            }
+            free(path);
+        }
+        free(wanted);
+    }
+    return digests;
+}
+
+/* Everything that the measured times depend on, for people; the key is its digest. free() it. */
+static char *describe(const struct run_settings *settings, const struct subject *subject,
+                      const struct node_facts *facts, struct error *error)
+{
+    const struct scenario *scenario = settings->scenario;
+    struct instance_host host = {.label = "profile", .seed = 0};
+    struct instance *backend =
+        instance_open(settings->catalogue, NAPM_KIND_BACKEND, &subject->node->backend, &host, error);
+    if (!backend)
+        return NULL;
+    char *options = text_copy(instance_options_text(backend) ? instance_options_text(backend) : "");
+    for (char *end; (end = strchr(options, '\n')) != NULL;)
+        *end = ' ';
+    char *digests = digests_of_option_files(backend);
+    const char *file = strrchr(subject->model->path, '/');
+    char *description = text_format(
+        "model %s (%s); backend %s %s (%s%s); threads %u; cpu %g; passes %u+%u; host %s; machine %s; processors %u",
+        model_view(subject->model->model)->hash, file ? file + 1 : subject->model->path, backend->entry->name,
+        backend->entry->version, options, digests, subject->node->threads, subject->node->cpu_share,
+        scenario->profile_warmups, scenario->profile_repeats, facts && facts->host ? facts->host : "?",
+        facts && facts->machine ? facts->machine : "?", facts ? facts->processors : 0);
+    free(options);
+    free(digests);
+    instance_close(backend);
+    return description;
+}
+
+static int measure(const struct run_settings *settings, const struct world_kind *kind, struct world *world,
+                   const struct subject *subject, const char *key, const char *description, int64_t *layer_ns,
+                   struct error *error)
+{
+    uint32_t layers = model_view(subject->model->model)->layer_count;
+    log_info("run", "profiling %s on %s", subject->model->path, subject->node->name);
+    if (kind->profile(world, subject->node_index, subject->model_index, layer_ns, error) != 0)
+        return error_prefix(error, "profiling %s on %s", subject->model->path, subject->node->name);
+    return settings->ledger ? ledger_profile_put(settings->ledger, key, description, layers, layer_ns, error) : 0;
+}
+
+static int get_or_measure(const struct run_settings *settings, const struct world_kind *kind, struct world *world,
+                          int64_t run, const struct subject *subject, const char *description, int64_t *layer_ns,
+                          struct error *error)
+{
+    const struct napm_model *model = model_view(subject->model->model);
+    char key[FILE_DIGEST_BYTES];
+    file_digest(description, strlen(description), key);
+    int found = 0;
+    if (settings->ledger && !settings->fresh_profiles)
+        found = ledger_profile_get(settings->ledger, key, model->layer_count, layer_ns, error);
+    if (found < 0)
+        return -1;
+    if (!found && measure(settings, kind, world, subject, key, description, layer_ns, error) != 0)
+        return -1;
+    if (settings->ledger && run >= 0)
+        return ledger_run_profile(settings->ledger, run, subject->node_index, model->hash, key, error);
+    return 0;
+}
+
+static int profile_one(struct profiles *profiles, const struct run_settings *settings, const struct world_kind *kind,
+                       struct world *world, int64_t run, const struct subject *subject, struct error *error)
+{
+    uint32_t layers = model_view(subject->model->model)->layer_count;
+    int64_t *layer_ns = NEW_ARRAY(int64_t, layers ? layers : 1);
+    profiles->layer_ns[subject->node_index][subject->model_index] = layer_ns;
+    char *description = describe(settings, subject, kind->facts(world, subject->node_index), error);
+    if (!description)
+        return -1;
+    int result = get_or_measure(settings, kind, world, run, subject, description, layer_ns, error);
+    free(description);
+    return result;
+}
+
+/* The station may have to run any model, a device those of its streams. */
+static bool is_needed(const struct scenario *scenario, uint32_t node, uint32_t model)
+{
+    for (uint32_t i = 0; i < scenario->stream_count; i++)
+        if (scenario->streams[i].model == model && (node == scenario->station || scenario->streams[i].device == node))
+            return true;
+    return false;
+}
+
+static uint32_t count_needed(const struct scenario *scenario)
+{
+    uint32_t count = 0;
+    for (uint32_t node = 0; node < scenario->node_count; node++)
+        for (uint32_t model = 0; model < scenario->model_count; model++)
+            count += is_needed(scenario, node, model);
+    return count;
+}
+
+static int gather_all(struct profiles *profiles, const struct run_settings *settings, const struct world_kind *kind,
+                      struct world *world, int64_t run, struct error *error)
+{
+    const struct scenario *scenario = settings->scenario;
+    uint32_t done = 0, of = count_needed(scenario);
+    for (uint32_t node = 0; node < scenario->node_count; node++) {
+        for (uint32_t model = 0; model < scenario->model_count; model++) {
+            if (!is_needed(scenario, node, model))
+                continue;
+            if (settings->watcher.step)
+                settings->watcher.step(settings->watcher.context, "profiling", done, of);
+            if (settings->cancel && atomic_load(settings->cancel))
+                return error_set(error, ERROR_CANCELLED, "stopped while profiling");
+            struct subject subject = {&scenario->nodes[node], &scenario->models[model], node, model};
+            if (profile_one(profiles, settings, kind, world, run, &subject, error) != 0)
+                return -1;
+            done++;
+        }
+    }
+    if (settings->watcher.step)
+        settings->watcher.step(settings->watcher.context, "profiling", done, of);
+    return 0;
+}
+
+int profiles_gather(struct profiles *profiles, const struct run_settings *settings, const struct world_kind *kind,
+                    struct world *world, int64_t run, struct error *error)
+{
+    profiles->node_count = settings->scenario->node_count;
+    profiles->model_count = settings->scenario->model_count;
+    profiles->layer_ns = NEW_ARRAY(int64_t **, profiles->node_count);
+    for (uint32_t node = 0; node < profiles->node_count; node++)
+        profiles->layer_ns[node] = NEW_ARRAY(int64_t *, profiles->model_count);
+    if (gather_all(profiles, settings, kind, world, run, error) == 0)
+        return 0;
+    profiles_free(profiles);
+    return -1;
+}
+
+void profiles_free(struct profiles *profiles)
+{
+    for (uint32_t node = 0; node < profiles->node_count; node++) {
+        for (uint32_t model = 0; model < profiles->model_count; model++)
+            free(profiles->layer_ns[node][model]);
+        free(profiles->layer_ns[node]);
+    }
+    free(profiles->layer_ns);
+    memset(profiles, 0, sizeof(*profiles));
+}
+
+const int64_t *const *const *profiles_view(const struct profiles *profiles)
+{
+    return (const int64_t *const *const *)profiles->layer_ns;
+}

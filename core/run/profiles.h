@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The profiles of a run: layer times of every model on every node that may run it, measured in the world or taken from
+ * the ledger where the same model was measured under the same conditions.
+ */
+#ifndef NAPM_RUN_PROFILES_H
+#define NAPM_RUN_PROFILES_H
+
+#include "core/run/run.h"
+#include "core/world/world.h"
+
+struct profiles {
+    uint32_t node_count, model_count;
+    int64_t ***layer_ns; /* [node][model]: layer times, NULL where that node never runs that model */
+};
+
+/* `run` is the ledger's number to note the profiles under, or -1. On failure nothing needs freeing. */
+int profiles_gather(struct profiles *profiles, const struct run_settings *settings, const struct world_kind *kind,
+                    struct world *world, int64_t run, struct error *error);
+void profiles_free(struct profiles *profiles);
+
+/* As planner and world want it. */
+const int64_t *const *const *profiles_view(const struct profiles *profiles);
+
+#endif

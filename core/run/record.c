@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a run writes into the ledger while it goes on. */
+#include "core/run/record.h"
+
+#include <stdlib.h>
+
+#include "core/base/log.h"
+#include "core/base/memory.h"
+
+static int record_plugin(const struct run_settings *settings, int64_t run, const char *what, const char *of,
+                         uint32_t kind, const struct plugin_choice *choice, struct error *error)
+{
+    if (!choice->name)
+        return 0;
+    char *role = of ? text_format("%s:%s", what, of) : text_copy(what);
+    struct instance_host host = {.label = role, .seed = settings->seed};
+    struct instance *instance = instance_open(settings->catalogue, kind, choice, &host, error);
+    int result = instance ? ledger_run_plugin(settings->ledger, run, role, instance, error) : -1;
+    if (instance)
+        instance_close(instance);
+    free(role);
+    return result;
+}
+
+int record_plugins(const struct run_settings *settings, int64_t run, struct error *error)
+{
+    const struct scenario *scenario = settings->scenario;
+    if (record_plugin(settings, run, "partitioner", NULL, NAPM_KIND_PARTITIONER, &scenario->partitioner, error) != 0 ||
+        record_plugin(settings, run, "scheduler", NULL, NAPM_KIND_SCHEDULER, &scenario->scheduler, error) != 0)
+        return -1;
+    for (uint32_t i = 0; i < scenario->node_count; i++) {
+        const struct scenario_node *node = &scenario->nodes[i];
+        if (record_plugin(settings, run, "backend", node->name, NAPM_KIND_BACKEND, &node->backend, error) != 0 ||
+            record_plugin(settings, run, "stress", node->name, NAPM_KIND_LOADGEN, &node->stress, error) != 0)
+            return -1;
+    }
+    for (uint32_t i = 0; i < scenario->stream_count; i++) {
+        const struct scenario_stream *stream = &scenario->streams[i];
+        if (record_plugin(settings, run, "arrivals", stream->name, NAPM_KIND_LOADGEN, &stream->arrivals, error) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+int record_nodes(const struct run_settings *settings, int64_t run, const struct world_kind *kind, struct world *world,
+                 struct error *error)
+{
+    const struct scenario *scenario = settings->scenario;
+    for (uint32_t i = 0; i < scenario->node_count; i++)
+        if (ledger_run_node(settings->ledger, run, i, &scenario->nodes[i], kind->facts(world, i), error) != 0)
+            return -1;
+    return 0;
+}
+
+static void keep_error(struct record *record, const struct error *error)
+{
+    if (record->error.kind == ERROR_NONE)
+        record->error = *error;
+}
+
+static void hear_task(void *context, const struct task_record *task)
+{
+    struct record *record = context;
+    struct error error = {0};
+    record->failed += task->status == TASK_FAILED;
+    record->unfinished += task->status == TASK_UNFINISHED;
+    if (ledger_run_task(record->settings->ledger, record->run, task, &error) != 0)
+        keep_error(record, &error);
+}
+
+static void hear_sample(void *context, const struct node_sample *sample)
+{
+    struct record *record = context;
+    struct error error = {0};
+    if (ledger_run_sample(record->settings->ledger, record->run, sample, &error) != 0)
+        keep_error(record, &error);
+}
+
+static void hear_node_lost(void *context, uint32_t node, const char *cause)
+{
+    struct record *record = context;
+    struct error error = {0};
+    const char *name = record->settings->scenario->nodes[node].name;
+    char *lost = text_format("%s%s%s: %s", record->lost ? record->lost : "", record->lost ? "; " : "", name, cause);
+    free(record->lost);
+    record->lost = lost;
+    log_info("run", "node %s was lost: %s", name, cause);
+    if (ledger_run_node_lost(record->settings->ledger, record->run, node, cause, &error) != 0)
+        keep_error(record, &error);
+}
+
+static void hear_progress(void *context, uint64_t done, uint64_t of)
+{
+    const struct run_watcher *watcher = &((struct record *)context)->settings->watcher;
+    if (watcher->step)
+        watcher->step(watcher->context, "running", done, of);
+}
+
+struct world_sink record_sink(struct record *record)
+{
+    return (struct world_sink){.context = record,
+                               .task = hear_task,
+                               .sample = hear_sample,
+                               .node_lost = hear_node_lost,
+                               .progress = hear_progress};
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one procedure of a run: profile -> plan -> deploy -> drive -> record. */
+#include "core/run/run.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/log.h"
+#include "core/base/memory.h"
+#include "core/run/profiles.h"
+#include "core/run/record.h"
+
+/* A run under way. */
+struct procedure {
+    const struct run_settings *settings;
+    const struct world_kind *kind;
+    struct world *world;
+    struct profiles profiles;
+    struct planner *planner;
+    struct plan *plan;
+    struct record record;
+};
+
+static void tell(const struct run_settings *settings, const char *what, uint64_t done, uint64_t of)
+{
+    if (settings->watcher.step)
+        settings->watcher.step(settings->watcher.context, what, done, of);
+}
+
+static bool is_cancelled(const struct run_settings *settings)
+{
+    return settings->cancel && atomic_load(settings->cancel);
+}
+
+static int open_world(struct procedure *run, struct error *error)
+{
+    const struct run_settings *settings = run->settings;
+    struct world_setup setup = {
+        .scenario = settings->scenario,
+        .catalogue = settings->catalogue,
+        .plugin_path = settings->plugin_path,
+        .seed = settings->seed,
+        .cancel = settings->cancel,
+    };
+    tell(settings, "starting the nodes", 0, 0);
+    run->kind = world_find(settings->scenario->world, error);
+    run->world = run->kind ? run->kind->open(&setup, error) : NULL;
+    return run->world ? 0 : -1;
+}
+
+static int make_planner(struct procedure *run, int64_t id, struct error *error)
+{
+    const struct run_settings *settings = run->settings;
+    if (profiles_gather(&run->profiles, settings, run->kind, run->world, id, error) != 0)
+        return -1;
+    tell(settings, "planning", 0, 0);
+    run->planner =
+        planner_new(settings->scenario, settings->catalogue, profiles_view(&run->profiles), settings->cancel, error);
+    return run->planner ? 0 : -1;
+}
+
+static int make_plan(struct procedure *run, struct error *error)
+{
+    run->plan = planner_plan(run->planner, &run->settings->scenario->partitioner, error);
+    return run->plan ? ledger_run_plan(run->settings->ledger, run->record.run, run->plan, error) : -1;
+}
+
+static int probe_links(struct procedure *run, struct error *error)
+{
+    const struct scenario *scenario = run->settings->scenario;
+    for (uint32_t link = 0; link < scenario->link_count; link++) {
+        struct link_report reports[2] = {{0}};
+        tell(run->settings, "probing links", link, scenario->link_count);
+        if (is_cancelled(run->settings))
+            return error_set(error, ERROR_CANCELLED, "stopped while probing links");
+        if (run->kind->probe(run->world, link, reports, error) != 0)
+            return error_prefix(error, "probing link %s", scenario->links[link].name);
+        for (int direction = LINK_UP; direction <= LINK_DOWN; direction++)
+            if (ledger_run_link(run->settings->ledger, run->record.run, &reports[direction], error) != 0)
+                return -1;
+    }
+    return 0;
+}
+
+static int deploy(struct procedure *run, struct error *error)
+{
+    tell(run->settings, "deploying", 0, 0);
+    if (is_cancelled(run->settings))
+        return error_set(error, ERROR_CANCELLED, "stopped before the first task");
+    return run->kind->deploy(run->world, run->plan->cuts, profiles_view(&run->profiles), error);
+}
+
+static int drive(struct procedure *run, struct error *error)
+{
+    struct world_sink sink = record_sink(&run->record);
+    tell(run->settings, "running", 0, 0);
+    int result = run->kind->drive(run->world, &sink, error);
+    struct record *record = &run->record;
+    if (result == 0 && record->error.kind != ERROR_NONE) {
+        *error = record->error;
+        result = -1;
+    }
+    if (result == 0 && is_cancelled(run->settings))
+        result = error_set(error, ERROR_CANCELLED, "stopped before all tasks had ended");
+    if (result == 0 && record->lost)
+        result = error_set(error, ERROR_RUN, "a node was lost: %s", record->lost);
+    if (result == 0 && record->failed + record->unfinished > 0)
+        result = error_set(error, ERROR_RUN, "%" PRIu64 " tasks failed and %" PRIu64 " did not finish", record->failed,
+                           record->unfinished);
+    return result;
+}
+
+static int carry_out(struct procedure *run, struct error *error)
+{
+    int64_t id = run->record.run;
+    return record_plugins(run->settings, id, error) != 0 || open_world(run, error) != 0 ||
+                   record_nodes(run->settings, id, run->kind, run->world, error) != 0 ||
+                   make_planner(run, id, error) != 0 || make_plan(run, error) != 0 || probe_links(run, error) != 0 ||
+                   deploy(run, error) != 0 || drive(run, error) != 0
+               ? -1
+               : 0;
+}
+
+static void end_procedure(struct procedure *run)
+{
+    if (run->plan)
+        plan_free(run->plan);
+    if (run->planner)
+        planner_free(run->planner);
+    if (run->world)
+        run->kind->close(run->world);
+    profiles_free(&run->profiles);
+    free(run->record.lost);
+}
+
+/* Writes how the run ended. A failure to write that does not hide an earlier one. */
+static int conclude(struct ledger *ledger, int64_t id, int result, struct error *error)
+{
+    const char *status = result == 0 ? "done" : error->kind == ERROR_CANCELLED ? "stopped" : "failed";
+    struct error writing = {0};
+    if (ledger_run_end(ledger, id, status, result == 0 ? NULL : error->text, &writing) == 0)
+        return result;
+    if (result != 0) {
+        log_error("run", "%s", writing.text);
+        return result;
+    }
+    *error = writing;
+    return -1;
+}
+
+int run_execute(const struct run_settings *settings, int64_t *id, struct error *error)
+{
+    struct error own = {0};
+    *id = ledger_run_begin(settings->ledger, settings->scenario, settings->seed, settings->repetition, &own);
+    int result = -1;
+    if (*id >= 0) {
+        struct procedure run = {.settings = settings, .record = {.settings = settings, .run = *id}};
+        result = carry_out(&run, &own);
+        /* Whatever broke after the user's Ctrl-C broke because of it. */
+        if (result != 0 && is_cancelled(settings))
+            own.kind = ERROR_CANCELLED;
+        end_procedure(&run);
+        result = conclude(settings->ledger, *id, result, &own);
+    }
+    if (result != 0 && error)
+        *error = own;
+    return result;
+}
