@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The operators that the reader knows, and the pass over the graph that uses them. */
+#include "core/model/operators.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/nearest.h"
+
+struct operator_rule {
+    const char *type;
+    operator_function shape;
+    fold_function fold; /* NULL: never folded */
+    uint32_t inputs_least, inputs_most;
+    bool shape_suffices; /* folding needs the inputs' shapes only */
+    bool pass_through; /* the output is the input: leave the node out */
+};
+
+#define MANY UINT32_MAX
+
+static const struct operator_rule rules[] = {
+    {"Abs", shape_same, fold_unary, 1, 1, 0, 0},
+    {"Add", shape_broadcast, fold_binary, 2, 2, 0, 0},
+    {"AveragePool", shape_pool, NULL, 1, 1, 0, 0},
+    {"BatchNormalization", shape_batch_normalization, NULL, 5, 5, 0, 0},
+    {"Cast", shape_cast, fold_cast, 1, 1, 0, 0},
+    {"Ceil", shape_same, fold_unary, 1, 1, 0, 0},
+    {"Clip", shape_clip, NULL, 1, 3, 0, 0},
+    {"Concat", shape_concat, fold_concat, 1, MANY, 0, 0},
+    {"Constant", shape_constant, fold_constant, 0, 0, 0, 0},
+    {"ConstantOfShape", shape_constant_of_shape, fold_constant_of_shape, 1, 1, 0, 0},
+    {"Conv", shape_conv, NULL, 2, 3, 0, 0},
+    {"Div", shape_broadcast, fold_binary, 2, 2, 0, 0},
+    {"Dropout", shape_dropout, fold_copy, 1, 3, 0, 1},
+    {"Elu", shape_same, NULL, 1, 1, 0, 0},
+    {"Equal", shape_compare, fold_binary, 2, 2, 0, 0},
+    {"Erf", shape_same, NULL, 1, 1, 0, 0},
+    {"Exp", shape_same, fold_unary, 1, 1, 0, 0},
+    {"Expand", shape_expand, fold_expand, 2, 2, 0, 0},
+    {"Flatten", shape_flatten, fold_copy, 1, 1, 0, 0},
+    {"Floor", shape_same, fold_unary, 1, 1, 0, 0},
+    {"Gather", shape_gather, fold_gather, 2, 2, 0, 0},
+    {"Gemm", shape_gemm, NULL, 2, 3, 0, 0},
+    {"GlobalAveragePool", shape_global_pool, NULL, 1, 1, 0, 0},
+    {"GlobalMaxPool", shape_global_pool, NULL, 1, 1, 0, 0},
+    {"Greater", shape_compare, fold_binary, 2, 2, 0, 0},
+    {"HardSigmoid", shape_same, NULL, 1, 1, 0, 0},
+    {"HardSwish", shape_same, NULL, 1, 1, 0, 0},
+    {"Identity", shape_same, fold_copy, 1, 1, 0, 1},
+    {"LRN", shape_lrn, NULL, 1, 1, 0, 0},
+    {"LeakyRelu", shape_same, NULL, 1, 1, 0, 0},
+    {"Less", shape_compare, fold_binary, 2, 2, 0, 0},
+    {"LogSoftmax", shape_axis, NULL, 1, 1, 0, 0},
+    {"MatMul", shape_matmul, NULL, 2, 2, 0, 0},
+    {"Max", shape_broadcast, fold_binary, 1, MANY, 0, 0},
+    {"MaxPool", shape_pool, NULL, 1, 1, 0, 0},
+    {"Min", shape_broadcast, fold_binary, 1, MANY, 0, 0},
+    {"Mul", shape_broadcast, fold_binary, 2, 2, 0, 0},
+    {"Neg", shape_same, fold_unary, 1, 1, 0, 0},
+    {"Not", shape_same, fold_unary, 1, 1, 0, 0},
+    {"PRelu", shape_prelu, NULL, 2, 2, 0, 0},
+    {"Pad", shape_pad, NULL, 1, 4, 0, 0},
+    {"Pow", shape_broadcast, fold_binary, 2, 2, 0, 0},
+    {"Range", shape_range, fold_range, 3, 3, 0, 0},
+    {"ReduceMean", shape_reduce, NULL, 1, 2, 0, 0},
+    {"Relu", shape_same, fold_unary, 1, 1, 0, 0},
+    {"Reshape", shape_reshape, fold_copy, 2, 2, 0, 0},
+    {"Shape", shape_shape, fold_shape, 1, 1, 1, 0},
+    {"Sigmoid", shape_same, NULL, 1, 1, 0, 0},
+    {"Size", shape_size, fold_size, 1, 1, 1, 0},
+    {"Slice", shape_slice, fold_slice, 1, 5, 0, 0},
+    {"Softmax", shape_axis, NULL, 1, 1, 0, 0},
+    {"Split", shape_split, NULL, 1, 2, 0, 0},
+    {"Sqrt", shape_same, fold_unary, 1, 1, 0, 0},
+    {"Squeeze", shape_squeeze, fold_copy, 1, 2, 0, 0},
+    {"Sub", shape_broadcast, fold_binary, 2, 2, 0, 0},
+    {"Sum", shape_broadcast, fold_binary, 1, MANY, 0, 0},
+    {"Tanh", shape_same, NULL, 1, 1, 0, 0},
+    {"Transpose", shape_transpose, fold_transpose, 1, 1, 0, 0},
+    {"Unsqueeze", shape_unsqueeze, fold_copy, 1, 2, 0, 0},
+    {"Where", shape_where, fold_where, 3, 3, 0, 0},
+};
+#define RULE_COUNT (sizeof(rules) / sizeof(*rules))
+
+static int compare_rule(const void *type, const void *rule)
+{
+    return strcmp(type, ((const struct operator_rule *)rule)->type);
+}
+
+static int unknown_operator(const struct graph_node *node, struct error *error)
+{
+    if (node->domain[0])
+        return graph_node_error(node, error, "operators of domain '%.100s' are not supported; export plain ONNX",
+                                node->domain);
+    const char *names[RULE_COUNT];
+    for (size_t i = 0; i < RULE_COUNT; i++)
+        names[i] = rules[i].type;
+    const char *near = nearest_name(node->type, names, RULE_COUNT);
+    return graph_node_error(node, error, "this operator is not supported%s%s", near ? "; a near one is " : "",
+                            near ? near : "");
+}
+
+static const struct operator_rule *find_rule(const struct graph_node *node, struct error *error)
+{
+    const struct operator_rule *rule = NULL;
+    if (node->domain[0] == '\0')
+        rule = bsearch(node->type, rules, RULE_COUNT, sizeof(*rules), compare_rule);
+    if (!rule) {
+        unknown_operator(node, error);
+    } else if (node->input_count < rule->inputs_least || node->input_count > rule->inputs_most) {
+        graph_node_error(node, error, "has %u inputs, which ONNX does not define", node->input_count);
+        rule = NULL;
+    }
+    return rule;
+}
+
+/* ---- helpers of the shape functions */
+
+const struct graph_value *operator_input(const struct operator_work *work, uint32_t index)
+{
+    const struct graph_value *value = graph_input(work->graph, work->node, index);
+    if (!value)
+        operator_error(work, "input %u is missing", index);
+    else if (!value->has_shape) {
+        operator_error(work, "its input '%.200s' is an output that the operator before does not give", value->name);
+        value = NULL;
+    }
+    return value;
+}
+
+int operator_set_output(const struct operator_work *work, uint32_t index, uint32_t element_type, uint32_t rank,
+                        const int64_t *dims)
+{
+    struct graph_value *value = graph_output(work->graph, work->node, index);
+    if (rank > GRAPH_MAX_RANK)
+        return operator_error(work, "its result has %u dimensions; %d is the limit", rank, GRAPH_MAX_RANK);
+    if (graph_shape_elements(element_type, rank, dims) < 0)
+        return operator_error(work, "its result would be absurdly large, or have a negative dimension");
+    if (!value)
+        return 0;
+    value->element_type = element_type;
+    value->rank = rank;
+    if (rank)
+        memcpy(value->dims, dims, rank * sizeof(*dims));
+    value->has_shape = true;
+    return 0;
+}
+
+int operator_constant_integers(const struct operator_work *work, uint32_t index, int64_t *numbers, uint32_t room,
+                               bool *given)
+{
+    *given = graph_input(work->graph, work->node, index) != NULL;
+    if (!*given)
+        return 0;
+    const struct graph_value *value = operator_input(work, index);
+    if (!value)
+        return -1;
+    if (!value->is_constant)
+        return operator_error(work, "its input '%.200s' is computed from the model's inputs; it must be a constant",
+                              value->name);
+    if (value->element_type == NAPM_F32 || value->element_type == NAPM_F64 || value->rank > 1 ||
+        graph_elements(value) > room)
+        return operator_error(work, "its input '%.200s' should be a list of at most %u integers", value->name, room);
+    for (uint64_t i = 0; i < graph_elements(value); i++)
+        numbers[i] = graph_constant_integer(value, i);
+    return (int)graph_elements(value);
+}
+
+int operator_axis(const struct operator_work *work, int64_t axis, uint32_t rank, bool past_end)
+{
+    int64_t end = (int64_t)rank + past_end;
+    if (axis < -(int64_t)rank || axis >= end)
+        return operator_error(work, "axis %lld is out of range for %u dimensions", (long long)axis, rank);
+    return (int)(axis < 0 ? axis + (int64_t)rank : axis);
+}
+
+int operator_axes(const struct operator_work *work, int64_t input_since, uint32_t input, uint32_t rank, uint32_t *axes,
+                  bool *given)
+{
+    int64_t numbers[GRAPH_MAX_RANK];
+    const int64_t *list = numbers;
+    int count;
+    if (work->node->opset >= input_since) {
+        count = operator_constant_integers(work, input, numbers, GRAPH_MAX_RANK, given);
+    } else {
+        count = (int)graph_integers(work->node, "axes", &list);
+        *given = graph_attribute(work->node, "axes") != NULL;
+    }
+    *axes = 0;
+    for (int i = 0; i < count; i++) {
+        int axis = operator_axis(work, list[i], rank, false);
+        if (axis < 0)
+            return -1;
+        if (*axes & 1u << axis)
+            return operator_error(work, "axis %d is given twice", axis);
+        *axes |= 1u << axis;
+    }
+    return count < 0 ? -1 : 0;
+}
+
+int operator_broadcast(const struct graph_value *a, const struct graph_value *b, uint32_t *rank, int64_t *dims)
+{
+    /* Worked out apart, because the caller may store the result into one of the inputs. */
+    int64_t result[GRAPH_MAX_RANK];
+    uint32_t most = a->rank > b->rank ? a->rank : b->rank;
+    for (uint32_t i = 0; i < most; i++) {
+        int64_t x = i + a->rank >= most ? a->dims[i + a->rank - most] : 1;
+        int64_t y = i + b->rank >= most ? b->dims[i + b->rank - most] : 1;
+        if (x != y && x != 1 && y != 1)
+            return -1;
+        result[i] = x == 1 ? y : x;
+    }
+    *rank = most;
+    memcpy(dims, result, most * sizeof(*dims));
+    return 0;
+}
+
+/* ---- the pass */
+
+/* Inputs whose producers were left out are replaced by what stands for them. */
+static void follow_aliases(struct graph *graph, struct graph_node *node)
+{
+    for (uint32_t i = 0; i < node->input_count; i++) {
+        struct graph_value *input = graph_input(graph, node, i);
+        if (input && input->same_as != NAPM_NONE)
+            node->inputs[i] = input->same_as;
+    }
+}
+
+static bool inputs_are_constant(const struct graph *graph, const struct graph_node *node)
+{
+    for (uint32_t i = 0; i < node->input_count; i++) {
+        const struct graph_value *input = graph_input(graph, node, i);
+        if (input && !input->is_constant)
+            return false;
+    }
+    return true;
+}
+
+/* Computes a node whose result is constant. Returns 0 (done), 1 (left as it is) or -1. */
+static int fold(const struct operator_work *work, const struct operator_rule *rule)
+{
+    struct graph_value *output = graph_output(work->graph, work->node, 0);
+    if (!rule->fold || !output || !(rule->shape_suffices || inputs_are_constant(work->graph, work->node)))
+        return 1;
+    if (rule->fold == fold_copy) { /* the same bytes under another shape */
+        output->data = graph_input(work->graph, work->node, 0)->data;
+        output->is_constant = true;
+    }
+    if (output->is_constant) {
+        work->node->removed = true;
+        return 0;
+    }
+    uint64_t bytes = graph_elements(output) * graph_element_bytes(output->element_type);
+    if (bytes > work->graph->fold_room_bytes)
+        return operator_error(work, "its constant result of %llu bytes is more than a model of this size should need",
+                              (unsigned long long)bytes);
+    uint8_t *block = memory_try_aligned(bytes ? bytes : 1);
+    if (!block)
+        return error_set(work->error, ERROR_RUN, "no memory for a constant of %llu bytes", (unsigned long long)bytes);
+    int status = rule->fold(work, block);
+    if (status) {
+        free(block);
+        return status;
+    }
+    work->graph->fold_room_bytes -= bytes;
+    graph_adopt(work->graph, block);
+    output->data = block;
+    output->is_constant = true;
+    work->node->removed = true;
+    return 0;
+}
+
+/* What is computed at run time must be float32 and not empty. */
+static int check_activation(const struct operator_work *work)
+{
+    for (uint32_t o = 0; o < work->node->output_count; o++) {
+        const struct graph_value *output = graph_output(work->graph, work->node, o);
+        if (!output || !output->has_shape)
+            continue;
+        if (output->element_type != NAPM_F32)
+            return operator_error(work, "computes '%.200s' in %s; only float32 is computed at run time", output->name,
+                                  graph_element_name(output->element_type));
+        if (graph_elements(output) == 0)
+            return operator_error(work, "its result '%.200s' is empty (a dimension is 0)", output->name);
+    }
+    return 0;
+}
+
+static int resolve_node(struct graph *graph, struct graph_node *node, struct error *error)
+{
+    const struct operator_rule *rule = find_rule(node, error);
+    struct operator_work work = {graph, node, error};
+    if (!rule)
+        return -1;
+    follow_aliases(graph, node);
+    if (rule->shape(&work))
+        return -1;
+    struct graph_value *output = graph_output(graph, node, 0);
+    if (rule->pass_through && output && !output->is_output) {
+        output->same_as = node->inputs[0];
+        node->removed = true;
+        return 0;
+    }
+    int status = fold(&work, rule);
+    return status > 0 ? check_activation(&work) : status;
+}
+
+int operators_resolve(struct graph *graph, struct error *error)
+{
+    for (size_t n = 0; n < graph->nodes.count; n++)
+        if (resolve_node(graph, &graph->nodes.items[n], error))
+            return -1;
+    for (size_t i = 0; i < graph->outputs.count; i++) {
+        const struct graph_value *output = &graph->values.items[graph->outputs.items[i]];
+        if (output->is_constant)
+            return error_set(error, ERROR_INPUT, "output '%.200s' does not depend on any input of the model",
+                             output->name);
+        if (!output->has_shape)
+            return error_set(error, ERROR_INPUT, "output '%.200s' is an optional result that is not computed here",
+                             output->name);
+    }
+    graph_sweep(graph);
+    graph_link(graph);
+    return 0;
+}
