@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One vector times a matrix, at the speed at which memory delivers the matrix.
+ *
+ * The matrix is packed into panels of 64 outputs (the rest into panels of 16), each panel holding its outputs' weights for
+ * input 0, then for input 1 and so on: one sequential stream, which hardware prefetchers follow best. Each output is
+ * summed over the inputs in order by two interleaved sums, so its value does not depend on how panels are shared out.
+ */
+#include "onednn_plain.h"
+
+#include <math.h>
+#include <string.h>
+
+#define WIDE 64
+#define NARROW 16
+#define AHEAD 4096 /* floats to prefetch ahead: far enough to hide memory, near enough to stay in the first caches */
+
+typedef float lanes __attribute__((vector_size(64), aligned(64)));
+
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&          \
+    !defined(__SANITIZE_THREAD__)
+#define FOR_EACH_CPU __attribute__((target_clones("avx512f", "arch=haswell", "default")))
+#else
+#define FOR_EACH_CPU /* the vectors of whatever the compiler was told to use */
+#endif
+
+static int64_t wide_panels(int64_t outputs)
+{
+    return outputs / WIDE;
+}
+
+static int64_t narrow_panels(int64_t outputs)
+{
+    return (outputs % WIDE + NARROW - 1) / NARROW;
+}
+
+uint64_t plain_matrix_bytes(int64_t outputs, int64_t inputs)
+{
+    return (uint64_t)(wide_panels(outputs) * WIDE + narrow_panels(outputs) * NARROW) * (uint64_t)inputs * sizeof(float);
+}
+
+/* Packs outputs first..first+width-1; those at or beyond `outputs` are zero. */
+static void pack_panel(int64_t first, int64_t width, int64_t outputs, int64_t inputs, const char *source,
+                       int64_t stride_n, int64_t stride_k, float factor, float *panel)
+{
+    for (int64_t n = first; n < first + width; n++)
+        for (int64_t k = 0; k < inputs; k++) {
+            float value = 0.0f;
+            if (n < outputs)
+                memcpy(&value, source + (n * stride_n + k * stride_k) * (int64_t)sizeof(value), sizeof(value));
+            panel[k * width + n - first] = value * factor;
+        }
+}
+
+void plain_matrix_pack(int64_t outputs, int64_t inputs, const void *source, int64_t stride_n, int64_t stride_k,
+                       float factor, float *packed)
+{
+    int64_t first = 0;
+    while (first < outputs) {
+        int64_t width = outputs - first >= WIDE ? WIDE : NARROW;
+        pack_panel(first, width, outputs, inputs, source, stride_n, stride_k, factor, packed + first * inputs);
+        first += width;
+    }
+}
+
+FOR_EACH_CPU
+static void wide_panel(const float *restrict panel, const float *restrict vector, int64_t inputs, float *restrict sums)
+{
+    lanes even[4] = {{0}}, odd[4] = {{0}};
+    const lanes *weights = (const lanes *)panel;
+    int64_t k = 0;
+    for (; k + 2 <= inputs; k += 2, weights += 8) {
+        for (int i = 0; i < 8; i++)
+            __builtin_prefetch((const float *)weights + AHEAD + 16 * i, 0, 3);
+        lanes first = vector[k] - (lanes){0}, second = vector[k + 1] - (lanes){0};
+        for (int i = 0; i < 4; i++) {
+            even[i] += first * weights[i];
+            odd[i] += second * weights[4 + i];
+        }
+    }
+    for (; k < inputs; k++, weights += 4)
+        for (int i = 0; i < 4; i++)
+            even[i] += vector[k] * weights[i];
+    for (int i = 0; i < 4; i++)
+        ((lanes *)sums)[i] = even[i] + odd[i];
+}
+
+FOR_EACH_CPU
+static void narrow_panel(const float *restrict panel, const float *restrict vector, int64_t inputs,
+                         float *restrict sums)
+{
+    lanes even = {0}, odd = {0};
+    const lanes *weights = (const lanes *)panel;
+    int64_t k = 0;
+    for (; k + 2 <= inputs; k += 2, weights += 2) {
+        even += vector[k] * weights[0];
+        odd += vector[k + 1] * weights[1];
+    }
+    if (k < inputs)
+        even += vector[k] * weights[0];
+    *(lanes *)sums = even + odd;
+}
+
+static float apply(const struct function_chain *chain, float x)
+{
+    for (uint32_t i = 0; i < chain->count; i++) {
+        float alpha = chain->at[i].alpha, beta = chain->at[i].beta;
+        switch (chain->at[i].function) {
+        case SHIM_RELU:
+            x = x > 0.0f ? x : x * alpha;
+            break;
+        case SHIM_CLIP:
+            x = x < alpha ? alpha : x > beta ? beta : x;
+            break;
+        case SHIM_SIGMOID:
+            x = 1.0f / (1.0f + expf(-x));
+            break;
+        case SHIM_HARDSWISH:
+            x = x * fminf(fmaxf(x + 3.0f, 0.0f), 6.0f) / 6.0f;
+            break;
+        case SHIM_TANH:
+            x = tanhf(x);
+            break;
+        case SHIM_ELU:
+            x = x > 0.0f ? x : alpha * expm1f(x);
+            break;
+        case SHIM_LINEAR:
+            x = alpha * x + beta;
+            break;
+        case SHIM_EXP:
+            x = expf(x);
+            break;
+        case SHIM_SQRT:
+            x = sqrtf(x);
+            break;
+        case SHIM_ABS:
+            x = fabsf(x);
+            break;
+        }
+    }
+    return x;
+}
+
+/* Panel number `panel` of the matrix: sums, then bias and functions into the output. */
+static void run_panel(const struct plain_vector_matrix *what, const float *const *arguments, float *output,
+                      int64_t panel)
+{
+    float sums[WIDE] __attribute__((aligned(64)));
+    int64_t wide = wide_panels(what->outputs);
+    int64_t first = panel < wide ? panel * WIDE : wide * WIDE + (panel - wide) * NARROW;
+    int64_t width = panel < wide ? WIDE : NARROW;
+    if (panel < wide)
+        wide_panel(arguments[1] + first * what->inputs, arguments[0], what->inputs, sums);
+    else
+        narrow_panel(arguments[1] + first * what->inputs, arguments[0], what->inputs, sums);
+    for (int64_t i = 0; i < width && first + i < what->outputs; i++) {
+        float sum = sums[i] + (arguments[2] ? arguments[2][first + i] : 0.0f);
+        output[first + i] = what->functions.count > 0 ? apply(&what->functions, sum) : sum;
+    }
+}
+
+void plain_vector_matrix_run(const struct plain *plain, const float *const *arguments, float *output, uint32_t threads)
+{
+    const struct plain_vector_matrix *what = &plain->as.vector_matrix;
+    int64_t panels = wide_panels(what->outputs) + narrow_panels(what->outputs);
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && panels > 1)
+    for (int64_t panel = 0; panel < panels; panel++)
+        run_panel(what, arguments, output, panel);
+    (void)threads; /* unused where the compiler does not know OpenMP */
+}
