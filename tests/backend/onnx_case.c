@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading of ONNX's conformance cases. */
+#include "tests/backend/onnx_case.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+#include "core/base/memory.h"
+#include "core/model/onnx.pb-c.h"
+
+static char *data_path(const char *folder, const char *kind, uint32_t index)
+{
+    return text_format("%s/test_data_set_0/%s_%u.pb", folder, kind, index);
+}
+
+static bool is_initializer(const Onnx__GraphProto *graph, const char *name)
+{
+    for (size_t i = 0; i < graph->n_initializer; i++)
+        if (graph->initializer[i]->name && strcmp(graph->initializer[i]->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Makes a constant of the input: its data becomes an initializer of the graph. */
+static int freeze_input(const char *folder, uint32_t index, Onnx__GraphProto *graph, const char *name,
+                        struct error *error)
+{
+    char *path = data_path(folder, "input", index);
+    struct file_map file;
+    Onnx__TensorProto *tensor = NULL;
+    if (file_map(path, &file, error) == 0) {
+        tensor = onnx__tensor_proto__unpack(NULL, file.size, file.bytes);
+        file_unmap(&file);
+    }
+    free(path);
+    if (!tensor)
+        return error_set(error, ERROR_INPUT, "input %u is not a tensor", index);
+    free(tensor->name);
+    tensor->name = text_copy(name);
+    graph->initializer = memory_resize(graph->initializer, graph->n_initializer + 1, sizeof(*graph->initializer));
+    graph->initializer[graph->n_initializer++] = tensor;
+    return 0;
+}
+
+static int freeze_inputs(const char *folder, Onnx__GraphProto *graph, struct error *error)
+{
+    uint32_t index = 0;
+    for (size_t i = 0; i < graph->n_input; i++) {
+        if (is_initializer(graph, graph->input[i]->name))
+            continue;
+        if (index > 0 && freeze_input(folder, index, graph, graph->input[i]->name, error))
+            return -1;
+        index++;
+    }
+    return index > 1 ? 0 : error_set(error, ERROR_INPUT, "there is but one input");
+}
+
+/* Writes the model with its inputs frozen into a new temporary file; free() the path. */
+static char *write_frozen(const char *folder, const char *path, struct error *error)
+{
+    struct file_map file;
+    if (file_map(path, &file, error))
+        return NULL;
+    Onnx__ModelProto *model = onnx__model_proto__unpack(NULL, file.size, file.bytes);
+    file_unmap(&file);
+    if (!model || !model->graph) {
+        onnx__model_proto__free_unpacked(model, NULL);
+        error_set(error, ERROR_INPUT, "not a model");
+        return NULL;
+    }
+    char *result = NULL;
+    if (freeze_inputs(folder, model->graph, error) == 0) {
+        size_t size = onnx__model_proto__get_packed_size(model);
+        uint8_t *bytes = memory_new(size + 1);
+        onnx__model_proto__pack(model, bytes);
+        const char *temporary = getenv("TMPDIR");
+        result = text_format("%s/napm-case-%ld.onnx", temporary ? temporary : "/tmp", (long)getpid());
+        if (file_write_atomically(result, bytes, size, error)) {
+            free(result);
+            result = NULL;
+        }
+        free(bytes);
+    }
+    onnx__model_proto__free_unpacked(model, NULL);
+    return result;
+}
+
+static struct model *open_model(const char *folder, bool freeze, struct error *error)
+{
+    char *path = text_format("%s/model.onnx", folder);
+    char *frozen = freeze ? write_frozen(folder, path, error) : NULL;
+    struct model *model = NULL;
+    if (!freeze || frozen)
+        model = model_open(frozen ? frozen : path, error);
+    if (frozen)
+        unlink(frozen); /* the model keeps it mapped */
+    free(frozen);
+    free(path);
+    return model;
+}
+
+static int read_tensor(struct onnx_case *onnx_case, const char *folder, const char *kind, uint32_t index,
+                       const struct napm_tensor *expected, struct tensor_proto *tensor, struct error *error)
+{
+    char *path = data_path(folder, kind, index);
+    struct file_map *file = &onnx_case->files[onnx_case->file_count];
+    int result = file_map(path, file, error);
+    free(path);
+    if (result)
+        return -1;
+    onnx_case->file_count++;
+    if (tensor_proto_read(file->bytes, file->size, tensor, error))
+        return -1;
+    bool same_dims = tensor->rank == expected->rank &&
+                     (tensor->rank == 0 || memcmp(tensor->dims, expected->dims, tensor->rank * sizeof(int64_t)) == 0);
+    if (tensor->element_type != expected->element_type || !same_dims)
+        return error_set(error, ERROR_RUN, "%s %u differs in type or shape from the model's '%s'", kind, index,
+                         expected->name);
+    return 0;
+}
+
+int onnx_case_open(const char *folder, bool freeze, struct onnx_case *onnx_case, struct error *error)
+{
+    memset(onnx_case, 0, sizeof(*onnx_case));
+    onnx_case->model = open_model(folder, freeze, error);
+    if (!onnx_case->model)
+        return -1;
+    const struct napm_model *view = model_view(onnx_case->model);
+    int result = 0;
+    if (view->input_count > ONNX_CASE_TENSORS || view->output_count > ONNX_CASE_TENSORS)
+        result = error_set(error, ERROR_INPUT, "more inputs or outputs than the test takes");
+    for (uint32_t i = 0; result == 0 && i < view->input_count; i++)
+        result =
+            read_tensor(onnx_case, folder, "input", i, view->tensors[view->inputs[i]], &onnx_case->inputs[i], error);
+    for (uint32_t i = 0; result == 0 && i < view->output_count; i++)
+        result =
+            read_tensor(onnx_case, folder, "output", i, view->tensors[view->outputs[i]], &onnx_case->outputs[i], error);
+    if (result)
+        onnx_case_close(onnx_case);
+    return result;
+}
+
+void onnx_case_close(struct onnx_case *onnx_case)
+{
+    model_close(onnx_case->model);
+    for (uint32_t i = 0; i < ONNX_CASE_TENSORS; i++) {
+        free(onnx_case->inputs[i].owned);
+        free(onnx_case->outputs[i].owned);
+    }
+    for (uint32_t i = 0; i < onnx_case->file_count; i++)
+        file_unmap(&onnx_case->files[i]);
+    memset(onnx_case, 0, sizeof(*onnx_case));
+}
