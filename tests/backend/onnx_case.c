@@ -58,11 +58,39 @@ static int freeze_inputs(const char *folder, Onnx__GraphProto *graph, struct err
     return index > 1 ? 0 : error_set(error, ERROR_INPUT, "there is but one input");
 }
 
-/* Writes the model with its inputs frozen into a new temporary file; free() the path. */
-static char *write_frozen(const char *folder, const char *path, struct error *error)
+/* Opset 7 replaced "broadcast along an axis" by numpy's rule: the same where no axis is given. */
+static bool uses_old_broadcast(const Onnx__GraphProto *graph)
 {
+    for (size_t i = 0; i < graph->n_node; i++) {
+        const Onnx__NodeProto *node = graph->node[i];
+        bool broadcast = false, axis = false;
+        for (size_t j = 0; j < node->n_attribute; j++) {
+            broadcast = broadcast || strcmp(node->attribute[j]->name, "broadcast") == 0;
+            axis = axis || strcmp(node->attribute[j]->name, "axis") == 0;
+        }
+        if (broadcast && axis)
+            return true;
+    }
+    return false;
+}
+
+static void raise_opset(Onnx__ModelProto *model)
+{
+    for (size_t i = 0; i < model->n_opset_import; i++) {
+        Onnx__OperatorSetIdProto *set = model->opset_import[i];
+        if ((!set->domain || set->domain[0] == '\0') && set->version == 6 && !uses_old_broadcast(model->graph))
+            set->version = 7;
+    }
+}
+
+/* Writes the model, changed as asked for, into a new temporary file; free() the path. */
+static char *write_changed(const char *folder, bool freeze, struct error *error)
+{
+    char *path = text_format("%s/model.onnx", folder);
     struct file_map file;
-    if (file_map(path, &file, error))
+    int result = file_map(path, &file, error);
+    free(path);
+    if (result)
         return NULL;
     Onnx__ModelProto *model = onnx__model_proto__unpack(NULL, file.size, file.bytes);
     file_unmap(&file);
@@ -71,33 +99,31 @@ static char *write_frozen(const char *folder, const char *path, struct error *er
         error_set(error, ERROR_INPUT, "not a model");
         return NULL;
     }
-    char *result = NULL;
-    if (freeze_inputs(folder, model->graph, error) == 0) {
+    char *changed = NULL;
+    raise_opset(model);
+    if (!freeze || freeze_inputs(folder, model->graph, error) == 0) {
         size_t size = onnx__model_proto__get_packed_size(model);
         uint8_t *bytes = memory_new(size + 1);
         onnx__model_proto__pack(model, bytes);
         const char *temporary = getenv("TMPDIR");
-        result = text_format("%s/napm-case-%ld.onnx", temporary ? temporary : "/tmp", (long)getpid());
-        if (file_write_atomically(result, bytes, size, error)) {
-            free(result);
-            result = NULL;
+        changed = text_format("%s/napm-case-%ld.onnx", temporary ? temporary : "/tmp", (long)getpid());
+        if (file_write_atomically(changed, bytes, size, error)) {
+            free(changed);
+            changed = NULL;
         }
         free(bytes);
     }
     onnx__model_proto__free_unpacked(model, NULL);
-    return result;
+    return changed;
 }
 
 static struct model *open_model(const char *folder, bool freeze, struct error *error)
 {
-    char *path = text_format("%s/model.onnx", folder);
-    char *frozen = freeze ? write_frozen(folder, path, error) : NULL;
-    struct model *model = NULL;
-    if (!freeze || frozen)
-        model = model_open(frozen ? frozen : path, error);
-    if (frozen)
-        unlink(frozen); /* the model keeps it mapped */
-    free(frozen);
+    char *path = write_changed(folder, freeze, error);
+    if (!path)
+        return NULL;
+    struct model *model = model_open(path, error);
+    unlink(path); /* the model keeps it mapped */
     free(path);
     return model;
 }

@@ -19,7 +19,9 @@ struct onnx_case {
 
 /*
  * Reads the case in `folder`. With `freeze` every input but the first becomes a constant of the model, as weights and
- * shapes are in real models. On failure nothing is left to free, and the error says why the case cannot be used.
+ * shapes are in real models. A model of opset 6 (the cases that come from PyTorch) is read as one of opset 7 where
+ * it uses nothing that changed between the two. On failure nothing is left to free, and the error says why the case
+ * cannot be used.
  */
 int onnx_case_open(const char *folder, bool freeze, struct onnx_case *onnx_case, struct error *error);
 void onnx_case_close(struct onnx_case *onnx_case);
