@@ -9,6 +9,7 @@
 #ifndef NAPM_STATION_STATION_H
 #define NAPM_STATION_STATION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/base/error.h"
@@ -47,22 +48,33 @@ struct station_end {
     int64_t ended_ns;
     int64_t running_ns; /* time in slices (dispatch to done) */
     uint32_t slices;
+    bool cancelled; /* by station_cancel_stream */
 };
 
-/* `scheduler` is an instance of kind scheduler, kept by the caller. `workers`: slices that may run at once, 1 or more. */
+/*
+ * `scheduler` is an instance of kind scheduler, kept by the caller; it outlives the station, which gives it all jobs
+ * back before it ends. `workers`: slices that may run at once, 1 or more. A station belongs to one thread.
+ */
 struct station *station_new(struct instance *scheduler, uint32_t workers);
 void station_free(struct station *station);
 
-/* Forgets everything, telling the scheduler that its jobs are gone: for evaluating plan after plan. */
+/*
+ * Forgets everything, a failure too, telling the scheduler that its jobs are gone: for evaluating plan after plan. Ids
+ * and times may begin anew.
+ */
 void station_reset(struct station *station, int64_t now_ns);
 
+/*
+ * A job has come; *id is its id. The scheduler's failures and breaches of contract (ERROR_PLUGIN, by its name) are final:
+ * from then on this and the next two calls repeat the error.
+ */
 int station_arrive(struct station *station, const struct station_job *job, int64_t now_ns, uint64_t *id,
                    struct error *error);
 
 /* 1: *slice is to be run; 0: nothing to run now; -1: error (the scheduler failed or misbehaved: the run is over). */
 int station_dispatch(struct station *station, int64_t now_ns, struct station_slice *slice, struct error *error);
 
-/* 1: the job is finished and *end is filled; 0: it goes on; -1: error. */
+/* 1: the job is gone and *end is filled; 0: it goes on; -1: error. */
 int station_slice_done(struct station *station, uint64_t job, int64_t now_ns, struct station_end *end,
                        struct error *error);
 
@@ -73,7 +85,7 @@ int station_slice_done(struct station *station, uint64_t job, int64_t now_ns, st
 void station_cancel_stream(struct station *station, uint32_t stream, int64_t now_ns,
                            void (*ended)(void *context, const struct station_end *end), void *context);
 
-int64_t station_wake_ns(const struct station *station); /* INT64_MAX: only events */
+int64_t station_wake_ns(const struct station *station); /* when to dispatch again; INT64_MAX: only on events */
 uint32_t station_jobs(const struct station *station); /* jobs present: ready, running */
 
 #endif

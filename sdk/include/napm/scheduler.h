@@ -61,7 +61,9 @@ struct napm_scheduler {
 
     /*
      * A worker is free and at least one job is ready. Returns NAPM_OK with job and layer_count set (the job then is not
-     * ready until ready() is called with it again), or NAPM_WAIT to leave the worker idle for now.
+     * ready until ready() is called with it again), or NAPM_WAIT to leave the worker idle for now: until a job comes or
+     * a slice ends, and wake_ns at the latest, which must lie after `now_ns` and must be set where no slice is running
+     * (or the run could hang). Any other answer is a breach of contract, and the run fails in the plugin's name.
      */
     int32_t (*pick)(void *self, int64_t now_ns, struct napm_pick *pick);
 

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The base station's queue: jobs from arrival to end, the scheduler asked, its answers checked.
+ *
+ * A job is READY from its first scheduler->ready() until it is picked, RUNNING while a worker has a slice of it, and
+ * so on until it is gone. Only the scheduler knows an order among jobs; the station has a table of them by id.
+ */
+#include "core/station/station.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Ids count up from 1, so their low bits are the best hash there is. */
+#define HASH_FUNCTION(key, length, hash) ((hash) = (unsigned)*(const uint64_t *)(key))
+#include <uthash.h>
+
+#include "core/base/memory.h"
+
+#define FIRST_CHUNK_JOBS 64
+
+enum job_state {
+    JOB_REFUSED, /* not, or not again, taken by ready(): the run is over */
+    JOB_READY,
+    JOB_RUNNING,
+};
+
+/* One job: what the scheduler sees of it, and what is the station's own. */
+struct job {
+    struct napm_job seen;
+    enum job_state state;
+    bool cancelled; /* while it runs: it ends with its slice */
+    uint32_t worker; /* of the running slice */
+    uint32_t slice_layers;
+    uint32_t slices;
+    int64_t dispatched_ns; /* when the running slice began */
+    int64_t first_run_ns;
+    int64_t running_ns;
+    void *user;
+    struct job *next_free;
+    UT_hash_handle hh;
+};
+
+/* Jobs are allocated in chunks, each twice the one before, and never given back before the station ends. */
+struct chunk {
+    struct chunk *next;
+    struct job jobs[];
+};
+
+struct station {
+    struct instance *scheduler;
+    bool serialised; /* the scheduler's calls take its plugin's lock */
+    bool *worker_busy;
+    uint32_t worker_count, running_count, ready_count;
+    int64_t wake_ns;
+    int64_t now_ns; /* of the last call */
+    uint64_t last_id;
+    struct job *jobs; /* by id */
+    struct job *pool;
+    struct chunk *chunks;
+    size_t next_chunk_jobs;
+    struct error failure; /* the first one; from then on every call repeats it */
+    /* uthash frees its table when the last entry goes: this one (id 0, no job's) stays in it. */
+    struct job keeper;
+};
+
+/* ---- jobs */
+
+static struct job *new_job(struct station *station)
+{
+    if (!station->pool) {
+        size_t count = station->next_chunk_jobs;
+        struct chunk *chunk = memory_new(sizeof(*chunk) + count * sizeof(struct job));
+        chunk->next = station->chunks;
+        station->chunks = chunk;
+        station->next_chunk_jobs = count * 2;
+        for (size_t i = count; i-- > 0;) {
+            chunk->jobs[i].next_free = station->pool;
+            station->pool = &chunk->jobs[i];
+        }
+    }
+    struct job *job = station->pool;
+    station->pool = job->next_free;
+    return job;
+}
+
+static void free_job(struct station *station, struct job *job)
+{
+    HASH_DEL(station->jobs, job);
+    job->next_free = station->pool;
+    station->pool = job;
+}
+
+static struct job *find_job(const struct station *station, uint64_t id)
+{
+    struct job *job;
+    HASH_FIND(hh, station->jobs, &id, sizeof(id), job);
+    return job == &station->keeper ? NULL : job;
+}
+
+static struct job *add_job(struct station *station, const struct station_job *given, int64_t now_ns)
+{
+    struct job *job = new_job(station);
+    *job = (struct job){
+        .seen =
+            {
+                .size = sizeof(struct napm_job),
+                .stream = given->stream,
+                .id = ++station->last_id,
+                .task = given->task,
+                .started_ns = given->started_ns,
+                .arrived_ns = now_ns,
+                .deadline_ns = given->deadline_ns,
+                .priority = given->priority,
+                .layer_count = given->layer_count,
+                .layer_ns = given->layer_ns,
+            },
+        .first_run_ns = -1,
+        .user = given->user,
+    };
+    for (uint32_t i = 0; i < given->layer_count; i++)
+        job->seen.remaining_ns += given->layer_ns[i];
+    HASH_ADD(hh, station->jobs, seen.id, sizeof(job->seen.id), job);
+    return job;
+}
+
+/* ---- calls to the scheduler, and what they may answer */
+
+static void enter(const struct station *station)
+{
+    if (station->serialised)
+        instance_lock(station->scheduler);
+}
+
+static void leave(const struct station *station)
+{
+    if (station->serialised)
+        instance_unlock(station->scheduler);
+}
+
+static int repeat_failure(const struct station *station, struct error *error)
+{
+    if (error)
+        *error = station->failure;
+    return -1;
+}
+
+/* Sets the failure for a status that `call` must not return, or that says why it failed. Returns NULL. */
+static void *refuse_status(struct station *station, const char *call, int32_t status)
+{
+    if (status < 0)
+        instance_error(station->scheduler, status, call, &station->failure);
+    else
+        instance_misbehaved(station->scheduler, &station->failure, "%s returned %" PRId32 ", which is no answer to it",
+                            call, status);
+    return NULL;
+}
+
+static int call_ready(struct station *station, struct job *job, int64_t now_ns, struct error *error)
+{
+    enter(station);
+    int32_t status = station->scheduler->hook.scheduler.ready(station->scheduler->self, &job->seen, now_ns);
+    leave(station);
+    if (status != NAPM_OK) {
+        job->state = JOB_REFUSED;
+        refuse_status(station, "ready()", status);
+        return repeat_failure(station, error);
+    }
+    job->state = JOB_READY;
+    station->ready_count++;
+    return 0;
+}
+
+static int32_t call_pick(struct station *station, int64_t now_ns, struct napm_pick *pick)
+{
+    enter(station);
+    int32_t status = station->scheduler->hook.scheduler.pick(station->scheduler->self, now_ns, pick);
+    leave(station);
+    return status;
+}
+
+/* Ends a job: the scheduler hears of it, if it ever took it, and the job's place is free again. */
+static void end_job(struct station *station, struct job *job, uint32_t why, int64_t now_ns)
+{
+    if (job->state == JOB_READY)
+        station->ready_count--;
+    if (job->state == JOB_READY || job->slices > 0) {
+        enter(station);
+        station->scheduler->hook.scheduler.gone(station->scheduler->self, &job->seen, why, now_ns);
+        leave(station);
+    }
+    free_job(station, job);
+}
+
+/* The scheduler wants to wait: then there must be something to wait for. */
+static int accept_wait(struct station *station, int64_t wake_ns, int64_t now_ns)
+{
+    if (wake_ns <= now_ns)
+        return instance_misbehaved(station->scheduler, &station->failure,
+                                   "pick() wants to be asked again at %" PRId64 " ns, but it is %" PRId64 " ns already",
+                                   wake_ns, now_ns);
+    if (wake_ns == INT64_MAX && station->running_count == 0)
+        return instance_misbehaved(station->scheduler, &station->failure,
+                                   "pick() waits for ever with %" PRIu32
+                                   " jobs ready and none running: it must pick one or set wake_ns",
+                                   station->ready_count);
+    station->wake_ns = wake_ns;
+    return 0;
+}
+
+/* The job that pick() named, or NULL with the failure set. */
+static struct job *accept_pick(struct station *station, const struct napm_pick *pick)
+{
+    struct instance *scheduler = station->scheduler;
+    struct job *job = find_job(station, pick->job);
+    if (!job) {
+        instance_misbehaved(scheduler, &station->failure, "pick() named job %" PRIu64 ", which does not exist",
+                            pick->job);
+        return NULL;
+    }
+    if (job->state != JOB_READY) {
+        instance_misbehaved(scheduler, &station->failure,
+                            "pick() named job %" PRIu64 ", which is not ready: a slice of it is running", pick->job);
+        return NULL;
+    }
+    if (pick->layer_count == 0) {
+        instance_misbehaved(scheduler, &station->failure, "pick() named job %" PRIu64 " with 0 layers to run",
+                            pick->job);
+        return NULL;
+    }
+    return job;
+}
+
+/* ---- life */
+
+struct station *station_new(struct instance *scheduler, uint32_t workers)
+{
+    struct station *station = NEW(struct station);
+    station->scheduler = scheduler;
+    station->serialised = scheduler->entry->plugin->threading == NAPM_THREADS_SERIALISED;
+    station->worker_count = workers;
+    station->worker_busy = NEW_ARRAY(bool, workers);
+    station->wake_ns = INT64_MAX;
+    station->next_chunk_jobs = FIRST_CHUNK_JOBS;
+    HASH_ADD(hh, station->jobs, seen.id, sizeof(station->keeper.seen.id), (&station->keeper));
+    return station;
+}
+
+void station_reset(struct station *station, int64_t now_ns)
+{
+    struct job *job, *next;
+    HASH_ITER (hh, station->jobs, job, next) {
+        if (job != &station->keeper)
+            end_job(station, job, NAPM_JOB_CANCELLED, now_ns);
+    }
+    memset(station->worker_busy, 0, station->worker_count * sizeof(*station->worker_busy));
+    station->running_count = 0;
+    station->wake_ns = INT64_MAX;
+    station->now_ns = 0;
+    station->last_id = 0;
+    station->failure.kind = ERROR_NONE;
+}
+
+void station_free(struct station *station)
+{
+    if (!station)
+        return;
+    station_reset(station, station->now_ns);
+    HASH_CLEAR(hh, station->jobs);
+    for (struct chunk *chunk = station->chunks, *next; chunk; chunk = next) {
+        next = chunk->next;
+        free(chunk);
+    }
+    free(station->worker_busy);
+    free(station);
+}
+
+/* ---- events */
+
+int station_arrive(struct station *station, const struct station_job *given, int64_t now_ns, uint64_t *id,
+                   struct error *error)
+{
+    if (station->failure.kind != ERROR_NONE)
+        return repeat_failure(station, error);
+    station->now_ns = now_ns;
+    struct job *job = add_job(station, given, now_ns);
+    *id = job->seen.id;
+    return call_ready(station, job, now_ns, error);
+}
+
+static uint32_t idle_worker(const struct station *station)
+{
+    uint32_t worker = 0;
+    while (station->worker_busy[worker])
+        worker++;
+    return worker;
+}
+
+static void start_slice(struct station *station, struct job *job, uint32_t layer_count, int64_t now_ns,
+                        struct station_slice *slice)
+{
+    uint32_t left = job->seen.layer_count - job->seen.layers_done;
+    job->state = JOB_RUNNING;
+    job->worker = idle_worker(station);
+    job->slice_layers = layer_count < left ? layer_count : left;
+    job->dispatched_ns = now_ns;
+    if (job->slices++ == 0)
+        job->first_run_ns = now_ns;
+    station->worker_busy[job->worker] = true;
+    station->running_count++;
+    station->ready_count--;
+    *slice = (struct station_slice){job->seen.id, job->user, job->worker, job->seen.layers_done, job->slice_layers};
+}
+
+int station_dispatch(struct station *station, int64_t now_ns, struct station_slice *slice, struct error *error)
+{
+    if (station->failure.kind != ERROR_NONE)
+        return repeat_failure(station, error);
+    station->now_ns = now_ns;
+    station->wake_ns = INT64_MAX;
+    if (station->ready_count == 0 || station->running_count == station->worker_count)
+        return 0;
+    struct napm_pick pick = {.size = sizeof(pick), .wake_ns = INT64_MAX};
+    int32_t status = call_pick(station, now_ns, &pick);
+    if (status == NAPM_WAIT)
+        return accept_wait(station, pick.wake_ns, now_ns) ? repeat_failure(station, error) : 0;
+    struct job *job = status == NAPM_OK ? accept_pick(station, &pick) : refuse_status(station, "pick()", status);
+    if (!job)
+        return repeat_failure(station, error);
+    start_slice(station, job, pick.layer_count, now_ns, slice);
+    return 1;
+}
+
+static struct station_end end_of(const struct job *job, int64_t now_ns, bool cancelled)
+{
+    return (struct station_end){
+        .user = job->user,
+        .stream = job->seen.stream,
+        .task = job->seen.task,
+        .arrived_ns = job->seen.arrived_ns,
+        .first_run_ns = job->first_run_ns,
+        .ended_ns = now_ns,
+        .running_ns = job->running_ns,
+        .slices = job->slices,
+        .cancelled = cancelled,
+    };
+}
+
+/* The slice's layers are done and its worker is free. */
+static void end_slice(struct station *station, struct job *job, int64_t now_ns)
+{
+    for (uint32_t i = 0; i < job->slice_layers; i++)
+        job->seen.remaining_ns -= job->seen.layer_ns[job->seen.layers_done++];
+    job->running_ns += now_ns - job->dispatched_ns;
+    station->worker_busy[job->worker] = false;
+    station->running_count--;
+}
+
+int station_slice_done(struct station *station, uint64_t id, int64_t now_ns, struct station_end *end,
+                       struct error *error)
+{
+    if (station->failure.kind != ERROR_NONE)
+        return repeat_failure(station, error);
+    struct job *job = find_job(station, id);
+    if (!job || job->state != JOB_RUNNING)
+        return error_set(error, ERROR_RUN, "station: a slice of job %" PRIu64 " has ended that was not running", id);
+    station->now_ns = now_ns;
+    end_slice(station, job, now_ns);
+    bool finished = job->seen.layers_done == job->seen.layer_count;
+    if (!finished && !job->cancelled)
+        return call_ready(station, job, now_ns, error);
+    *end = end_of(job, now_ns, job->cancelled);
+    end_job(station, job, finished ? NAPM_JOB_FINISHED : NAPM_JOB_CANCELLED, now_ns);
+    return 1;
+}
+
+void station_cancel_stream(struct station *station, uint32_t stream, int64_t now_ns,
+                           void (*ended)(void *context, const struct station_end *end), void *context)
+{
+    struct job *job, *next;
+    station->now_ns = now_ns;
+    HASH_ITER (hh, station->jobs, job, next) {
+        if (job == &station->keeper || job->seen.stream != stream)
+            continue;
+        if (job->state == JOB_RUNNING) {
+            job->cancelled = true;
+            continue;
+        }
+        struct station_end end = end_of(job, now_ns, true);
+        end_job(station, job, NAPM_JOB_CANCELLED, now_ns);
+        ended(context, &end);
+    }
+}
+
+/* ---- questions */
+
+int64_t station_wake_ns(const struct station *station)
+{
+    return station->wake_ns;
+}
+
+uint32_t station_jobs(const struct station *station)
+{
+    return (uint32_t)HASH_COUNT(station->jobs) - 1; /* without the keeper */
+}
