@@ -252,11 +252,13 @@ int reader_get_plugin(const struct reader *reader, const struct value *group, co
                       struct plugin_choice *choice)
 {
     struct value *chosen;
-    int got =
-        tree_member(group, key) && tree_member(group, key)->type == VALUE_TEXT
-            ? reader_fail(reader, tree_member(group, key)->where, "'%s' is a text; write %s = { plugin = \"%s\"; };",
-                          key, key, tree_member(group, key)->as.text)
-            : reader_get_group(reader, group, key, &chosen);
+    const struct value *bare = tree_member(group, key);
+    if (bare && bare->type == VALUE_TEXT)
+        return bare->overridden ? reader_fail(reader, bare->where, "'%s' is a group; write %s.plugin=%s", key,
+                                              bare->where, bare->as.text)
+                                : reader_fail(reader, bare->where, "'%s' is a text; write %s = { plugin = \"%s\"; };",
+                                              key, key, bare->as.text);
+    int got = reader_get_group(reader, group, key, &chosen);
     if (got <= 0)
         return got;
     *choice = (struct plugin_choice){.where = chosen->where};

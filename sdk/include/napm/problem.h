@@ -42,7 +42,7 @@ struct napm_problem_link {
     uint32_t device; /* node index */
     uint32_t station;
     uint32_t medium; /* links with the same number share their rate; NAPM_NONE: a medium of its own */
-    double up_bytes_per_s;
+    double up_bytes_per_s; /* infinite where the link is not shaped */
     double down_bytes_per_s;
     int64_t up_delay_ns; /* expected, including the mean of jitter and of loss repairs */
     int64_t down_delay_ns;
@@ -142,6 +142,11 @@ struct napm_evaluator {
      * of its delay under contention. Infinite where the cut is not feasible.
      */
     double (*isolated_ns)(const struct napm_evaluator *evaluator, uint32_t stream, uint32_t c);
+    /*
+     * How many tasks of `stream` an evaluation counts: so isolated_ns() times this, summed over the streams, is a lower
+     * bound of total_ns.
+     */
+    uint32_t (*task_count)(const struct napm_evaluator *evaluator, uint32_t stream);
 };
 
 /* Writes cut `c` of a stream into the plan. */

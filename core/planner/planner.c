@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calling the partitioner and checking its plan. */
+#include "core/planner/planner.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/units.h"
+#include "core/planner/evaluator.h"
+#include "core/planner/planner_problem.h"
+#include "core/planner/problem.h"
+
+struct planner {
+    struct problem *problem;
+    struct catalogue *catalogue;
+    struct evaluator *evaluator;
+};
+
+/* ---- life */
+
+struct planner *planner_new_on(struct problem *problem, struct catalogue *catalogue, const atomic_bool *cancel,
+                               struct error *error)
+{
+    struct planner *planner = NEW(struct planner);
+    planner->problem = problem;
+    planner->catalogue = catalogue;
+    planner->evaluator = evaluator_new(problem, catalogue, cancel, error);
+    if (planner->evaluator)
+        return planner;
+    planner_free(planner);
+    return NULL;
+}
+
+struct planner *planner_new(const struct scenario *scenario, struct catalogue *catalogue,
+                            const int64_t *const *const *layer_ns, const atomic_bool *cancel, struct error *error)
+{
+    struct problem *problem = problem_new(scenario, layer_ns, error);
+    return problem ? planner_new_on(problem, catalogue, cancel, error) : NULL;
+}
+
+void planner_free(struct planner *planner)
+{
+    if (!planner)
+        return;
+    evaluator_free(planner->evaluator);
+    problem_free(planner->problem);
+    free(planner);
+}
+
+const struct napm_problem *planner_problem(const struct planner *planner)
+{
+    return &planner->problem->view;
+}
+
+/* ---- plans */
+
+static struct plan *plan_new(const struct planner *planner, const uint32_t *cuts, const char *label)
+{
+    const struct napm_problem *view = &planner->problem->view;
+    struct plan *plan = NEW(struct plan);
+    plan->partitioner = text_copy(label);
+    plan->stream_count = view->stream_count;
+    plan->cuts = memory_copy(cuts, view->stream_count * sizeof(*cuts));
+    plan->cut_bytes = NEW_ARRAY(uint64_t, view->stream_count);
+    plan->predicted = NEW_ARRAY(struct napm_phases, view->stream_count);
+    for (uint32_t i = 0; i < view->stream_count; i++)
+        plan->cut_bytes[i] = view->streams[i]->cuts[cuts[i]]->bytes;
+    return plan;
+}
+
+void plan_free(struct plan *plan)
+{
+    if (!plan)
+        return;
+    free((char *)(uintptr_t)plan->partitioner);
+    free(plan->cuts);
+    free(plan->cut_bytes);
+    free(plan->predicted);
+    free(plan);
+}
+
+static int predict(const struct planner *planner, struct plan *plan, struct error *error)
+{
+    struct napm_evaluation result = {.size = sizeof(result), .phases = plan->predicted};
+    if (evaluator_predict(planner->evaluator, plan->cuts, &result, error) != 0)
+        return -1;
+    plan->predicted_total_ns = result.total_ns;
+    plan->predicted_mean_ns = result.mean_ns;
+    plan->predicted_variance_ns2 = result.variance_ns2;
+    return 0;
+}
+
+/* "needs 93.3 MiB but has 64.0 MiB" of the first node that is too small, or a cut that cannot run: -1; else 0. */
+static int check_room(const struct planner *planner, const uint32_t *cuts, char *text, size_t text_bytes)
+{
+    const struct napm_problem *view = &planner->problem->view;
+    char need[UNITS_TEXT_BYTES], has[UNITS_TEXT_BYTES];
+    uint64_t need_bytes;
+    uint32_t node = evaluator_find_overfull(planner->evaluator, cuts, &need_bytes);
+    if (node != NAPM_NONE) {
+        snprintf(text, text_bytes, "node '%s' would need %s of memory and has %s", view->nodes[node]->name,
+                 units_format_size(need, (double)need_bytes),
+                 units_format_size(has, (double)view->nodes[node]->memory_bytes));
+        return -1;
+    }
+    for (uint32_t i = 0; i < view->stream_count; i++)
+        if (!view->streams[i]->cuts[cuts[i]]->feasible) {
+            snprintf(text, text_bytes, "stream '%s' cannot run with cut %" PRIu32, view->streams[i]->name, cuts[i]);
+            return -1;
+        }
+    return 0;
+}
+
+struct plan *planner_evaluate(struct planner *planner, const uint32_t *cuts, const char *label, struct error *error)
+{
+    const struct napm_problem *view = &planner->problem->view;
+    char why[256];
+    for (uint32_t i = 0; i < view->stream_count; i++)
+        if (cuts[i] > view->streams[i]->layer_count) {
+            error_set(error, ERROR_INPUT, "stream '%s' has no cut %" PRIu32 "; allowed is 0 to %" PRIu32,
+                      view->streams[i]->name, cuts[i], view->streams[i]->layer_count);
+            return NULL;
+        }
+    if (check_room(planner, cuts, why, sizeof(why)) != 0) {
+        error_set(error, ERROR_INPUT, "%s cannot run: %s; give it more 'memory' or take other cuts", label, why);
+        return NULL;
+    }
+    struct plan *plan = plan_new(planner, cuts, label);
+    if (predict(planner, plan, error) == 0)
+        return plan;
+    plan_free(plan);
+    return NULL;
+}
+
+/* ---- what a partitioner answers */
+
+/* The placements that a partitioner fills in: rows by stream, all at the station to begin with. */
+struct sheet {
+    struct napm_plan plan;
+    uint32_t **rows;
+    uint32_t *cells;
+};
+
+static void sheet_new(const struct napm_problem *view, struct sheet *sheet)
+{
+    size_t cells = 0, at = 0;
+    for (uint32_t i = 0; i < view->stream_count; i++)
+        cells += view->streams[i]->layer_count;
+    sheet->rows = NEW_ARRAY(uint32_t *, view->stream_count);
+    sheet->cells = NEW_ARRAY(uint32_t, cells);
+    for (uint32_t i = 0; i < view->stream_count; i++) {
+        sheet->rows[i] = sheet->cells + at;
+        at += view->streams[i]->layer_count;
+    }
+    for (size_t i = 0; i < cells; i++)
+        sheet->cells[i] = view->station;
+    sheet->plan = (struct napm_plan){sizeof(sheet->plan), view->stream_count, sheet->rows};
+}
+
+static void sheet_free(struct sheet *sheet)
+{
+    free(sheet->rows);
+    free(sheet->cells);
+}
+
+static const char *layer_name(const struct napm_problem_stream *stream, uint32_t layer)
+{
+    return stream->model && stream->model->layers ? stream->model->layers[layer]->name : "?";
+}
+
+/* Says what is wrong with a placement that is no cut. */
+static int refuse_placement(const struct instance *instance, const struct napm_problem *view, uint32_t i,
+                            const uint32_t *row, struct error *error)
+{
+    const struct napm_problem_stream *stream = view->streams[i];
+    for (uint32_t layer = 0; layer < stream->layer_count; layer++) {
+        if (row[layer] >= view->node_count)
+            return instance_misbehaved(instance, error,
+                                       "its plan puts layer %" PRIu32 " ('%s') of stream '%s' on node %" PRIu32
+                                       ", but there are %" PRIu32 " nodes",
+                                       layer, layer_name(stream, layer), stream->name, row[layer], view->node_count);
+        if (row[layer] != stream->device && row[layer] != view->station)
+            return instance_misbehaved(instance, error,
+                                       "its plan puts layer %" PRIu32 " ('%s') of stream '%s' on node '%s'; a stream's "
+                                       "layers run on its own device ('%s') or at the station ('%s')",
+                                       layer, layer_name(stream, layer), stream->name, view->nodes[row[layer]]->name,
+                                       view->nodes[stream->device]->name, view->nodes[view->station]->name);
+    }
+    for (uint32_t layer = 1; layer < stream->layer_count; layer++)
+        if (row[layer] == stream->device && row[layer - 1] == view->station)
+            return instance_misbehaved(instance, error,
+                                       "its plan puts layer %" PRIu32 " ('%s') of stream '%s' on the device but layer "
+                                       "%" PRIu32 " ('%s') before it at the station; for now only a cut can be carried "
+                                       "out: the layers before it on the device, all others at the station",
+                                       layer, layer_name(stream, layer), stream->name, layer - 1,
+                                       layer_name(stream, layer - 1));
+    return 0;
+}
+
+static int read_plan(const struct planner *planner, const struct instance *instance, const struct sheet *sheet,
+                     uint32_t *cuts, struct error *error)
+{
+    const struct napm_problem *view = &planner->problem->view;
+    char why[256];
+    for (uint32_t i = 0; i < view->stream_count; i++) {
+        cuts[i] = evaluator_cut_of(view, i, sheet->rows[i]);
+        if (cuts[i] == NAPM_NONE)
+            return refuse_placement(instance, view, i, sheet->rows[i], error);
+    }
+    if (check_room(planner, cuts, why, sizeof(why)) != 0)
+        return instance_misbehaved(instance, error, "its plan cannot run: %s", why);
+    return 0;
+}
+
+static int call(const struct planner *planner, struct instance *instance, struct sheet *sheet, struct error *error)
+{
+    evaluator_take_failure(planner->evaluator, NULL);
+    int32_t status = instance->hook.partitioner.plan(instance->self, &planner->problem->view,
+                                                     evaluator_table(planner->evaluator), &sheet->plan);
+    if (status < 0) { /* where the evaluator failed, its reason is the better one */
+        struct error plugins = {0};
+        instance_error(instance, status, "planning", &plugins);
+        if (evaluator_take_failure(planner->evaluator, error) != 0)
+            return -1;
+        return error_set(error, plugins.kind, "%s", plugins.text);
+    }
+    if (status != NAPM_OK)
+        return instance_misbehaved(instance, error, "plan() returned %" PRId32 ", which is no answer to it", status);
+    return 0;
+}
+
+static struct plan *plan_with(struct planner *planner, struct instance *instance, struct error *error)
+{
+    const struct napm_problem *view = &planner->problem->view;
+    struct sheet sheet;
+    struct plan *plan = NULL;
+    uint32_t *cuts = NEW_ARRAY(uint32_t, view->stream_count);
+    sheet_new(view, &sheet);
+    int64_t began_ns = clock_now_ns();
+    int failed = call(planner, instance, &sheet, error);
+    int64_t took_ns = clock_now_ns() - began_ns;
+    if (!failed && read_plan(planner, instance, &sheet, cuts, error) == 0) {
+        char *label = text_format("%s %s", instance->entry->name, instance->entry->version);
+        plan = plan_new(planner, cuts, label);
+        plan->planning_ns = took_ns;
+        free(label);
+        if (predict(planner, plan, error) != 0) {
+            plan_free(plan);
+            plan = NULL;
+        }
+    }
+    sheet_free(&sheet);
+    free(cuts);
+    return plan;
+}
+
+struct plan *planner_plan(struct planner *planner, const struct plugin_choice *partitioner, struct error *error)
+{
+    const struct instance_host host = {.label = "partitioner", .seed = planner->problem->seed};
+    struct instance *instance = instance_open(planner->catalogue, NAPM_KIND_PARTITIONER, partitioner, &host, error);
+    struct plan *plan = instance ? plan_with(planner, instance, error) : NULL;
+    instance_close(instance);
+    return plan;
+}
