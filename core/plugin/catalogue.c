@@ -139,11 +139,12 @@ static int read_notes(struct plugin_file *file, struct error *error)
     return failed ? -1 : descriptor_check_notes(&file->notes, error);
 }
 
-static void add_file(struct catalogue *catalogue, const char *folder, const char *name)
+/* Takes over `path`. */
+static void add_file(struct catalogue *catalogue, const char *folder, char *path)
 {
     struct error error = {0};
     struct plugin_file *file = NEW(struct plugin_file);
-    file->path = text_format("%s/%s", folder, name);
+    file->path = path;
     file->folder = folder;
     *ARRAY_ADD(&catalogue->files) = file;
     if (read_notes(file, &error))
@@ -163,9 +164,18 @@ struct catalogue *catalogue_open(const char *const *extra, struct error *error)
         struct search_list names;
         search_files(catalogue->folders.items[i], &names);
         for (size_t j = 0; j < names.count; j++)
-            add_file(catalogue, catalogue->folders.items[i], names.items[j]);
+            add_file(catalogue, catalogue->folders.items[i],
+                     text_format("%s/%s", catalogue->folders.items[i], names.items[j]));
         search_list_free(&names);
     }
+    return catalogue;
+}
+
+struct catalogue *catalogue_open_file(const char *path)
+{
+    struct catalogue *catalogue = NEW(struct catalogue);
+    char *absolute = realpath(path, NULL); /* a bare name would send dlopen to the libraries' folders */
+    add_file(catalogue, "", absolute ? absolute : text_copy(path));
     return catalogue;
 }
 

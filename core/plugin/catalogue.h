@@ -41,6 +41,9 @@ struct catalogue_entry {
  * it came from `extra`: then it is an error. A file that does not carry a note is no plugin and is refused.
  */
 struct catalogue *catalogue_open(const char *const *extra, struct error *error);
+
+/* A catalogue of one file and nothing else, whatever its name: the entries are there, refused or not. */
+struct catalogue *catalogue_open_file(const char *path);
 void catalogue_close(struct catalogue *catalogue);
 
 size_t catalogue_count(const struct catalogue *catalogue);

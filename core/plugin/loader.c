@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <ltdl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static char dlerror_text[1024];
@@ -48,9 +49,12 @@ static int start(struct error *error)
     static int started;
     if (started)
         return 0;
-    /* libltdl's own loader has to go: it is tried where ours has failed, and binds a missing symbol late, in mid-run */
-    if (lt_dlinit() || !lt_dlloader_remove("lt_dlopen") || lt_dlloader_add(&bind_now))
+    if (lt_dlinit())
         return error_set(error, ERROR_RUN, "libltdl does not start: %s", lt_dlerror());
+    /* libltdl's own loader has to go: it is tried where ours has failed, and binds a missing symbol late, in mid-run */
+    free(lt_dlloader_remove("lt_dlopen"));
+    if (lt_dlloader_find("lt_dlopen") || lt_dlloader_add(&bind_now))
+        return error_set(error, ERROR_RUN, "libltdl does not take the loader: %s", lt_dlerror());
     started = 1;
     return 0;
 }

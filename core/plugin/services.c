@@ -149,8 +149,7 @@ struct services *services_open(const struct instance_host *host, const char *sou
 void services_close(struct services *services)
 {
     struct interned *text, *next;
-    HASH_ITER(hh, services->texts, text, next)
-    {
+    HASH_ITER (hh, services->texts, text, next) {
         HASH_DEL(services->texts, text);
         free(text);
     }
