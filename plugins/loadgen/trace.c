@@ -79,18 +79,21 @@ struct trace {
 static char *read_file(const char *path, size_t *length)
 {
     struct stat facts;
+    if (stat(path, &facts) != 0)
+        return NULL;
+    if (!S_ISREG(facts.st_mode)) { /* opening a pipe could wait for ever */
+        errno = EINVAL;
+        return NULL;
+    }
     FILE *file = fopen(path, "rb");
-    char *text = NULL;
     if (!file)
         return NULL;
-    if (fstat(fileno(file), &facts) != 0 || !S_ISREG(facts.st_mode)) {
-        errno = EINVAL;
-    } else if ((text = malloc((size_t)facts.st_size + 1)) != NULL) {
+    char *text = malloc((size_t)facts.st_size + 1);
+    if (text)
         *length = fread(text, 1, (size_t)facts.st_size, file);
-        if (ferror(file)) {
-            free(text);
-            text = NULL;
-        }
+    if (text && ferror(file)) {
+        free(text);
+        text = NULL;
     }
     fclose(file);
     return text;

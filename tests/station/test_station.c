@@ -412,7 +412,7 @@ static int drive_two_jobs(struct station *station, struct error *error)
     }
 }
 
-static void assert_fault_is_reported(const char *fault, const char *expected)
+static void assert_fault_is_reported(const char *fault, enum error_kind kind, const char *expected)
 {
     struct instance *instance = open_faulty(fault);
     struct station *station = station_new(instance, 2);
@@ -421,7 +421,7 @@ static void assert_fault_is_reported(const char *fault, const char *expected)
     struct station_end end;
     uint64_t id;
     drive_two_jobs(station, &error);
-    assert_int_equal(error.kind, ERROR_PLUGIN);
+    assert_int_equal(error.kind, kind);
     if (!strstr(error.text, expected))
         fail_msg("fault %s: '%s' does not say '%s'", fault, error.text, expected);
     assert_non_null(strstr(error.text, "faulty-scheduler"));
@@ -434,7 +434,7 @@ static void assert_fault_is_reported(const char *fault, const char *expected)
     assert_string_equal(again.text, error.text);
     assert_int_equal(station_slice_done(station, 1, 2000, &end, &again), -1);
     assert_string_equal(again.text, error.text);
-    assert_int_equal(again.kind, ERROR_PLUGIN);
+    assert_int_equal(again.kind, kind);
     station_free(station);
     instance_close(instance);
 }
@@ -454,22 +454,22 @@ static void a_sound_scheduler_finishes_both_jobs(void **state)
 static void every_breach_of_contract_is_reported_in_the_plugins_name(void **state)
 {
     (void)state;
-    assert_fault_is_reported("unknown-job", "misbehaves: pick() named job 4711, which does not exist");
-    assert_fault_is_reported("running-job", "misbehaves: pick() named job 2, which is not ready");
-    assert_fault_is_reported("no-layers", "misbehaves: pick() named job 2 with 0 layers");
-    assert_fault_is_reported("odd-status", "misbehaves: pick() returned 7");
-    assert_fault_is_reported("end-status", "misbehaves: pick() returned 2");
-    assert_fault_is_reported("past-wake", "misbehaves: pick() wants to be asked again at 999 ns");
-    assert_fault_is_reported("endless-wait", "misbehaves: pick() waits for ever with 2 jobs ready");
-    assert_fault_is_reported("ready-odd-status", "misbehaves: ready() returned 9");
+    assert_fault_is_reported("unknown-job", ERROR_PLUGIN, "misbehaves: pick() named job 4711, which does not exist");
+    assert_fault_is_reported("running-job", ERROR_PLUGIN, "misbehaves: pick() named job 2, which is not ready");
+    assert_fault_is_reported("no-layers", ERROR_PLUGIN, "misbehaves: pick() named job 2 with 0 layers");
+    assert_fault_is_reported("odd-status", ERROR_PLUGIN, "misbehaves: pick() returned 7");
+    assert_fault_is_reported("end-status", ERROR_PLUGIN, "misbehaves: pick() returned 2");
+    assert_fault_is_reported("past-wake", ERROR_PLUGIN, "misbehaves: pick() wants to be asked again at 999 ns");
+    assert_fault_is_reported("endless-wait", ERROR_PLUGIN, "misbehaves: pick() waits for ever with 2 jobs ready");
+    assert_fault_is_reported("ready-odd-status", ERROR_PLUGIN, "misbehaves: ready() returned 9");
 }
 
 static void a_failing_scheduler_is_reported_with_its_own_words(void **state)
 {
     (void)state;
-    assert_fault_is_reported("pick-fails", "pick(): cannot decide");
-    assert_fault_is_reported("ready-fails", "ready(): no room for this job");
-    assert_fault_is_reported("second-ready-fails", "ready(): no room for this job");
+    assert_fault_is_reported("pick-fails", ERROR_RUN, "pick(): cannot decide");
+    assert_fault_is_reported("ready-fails", ERROR_RUN, "ready(): no room for this job");
+    assert_fault_is_reported("second-ready-fails", ERROR_RUN, "ready(): no room for this job");
 }
 
 static void reset_forgives_a_failure(void **state)
