@@ -6,6 +6,7 @@
 
 #include "core/base/file.h"
 #include "core/base/units.h"
+#include "core/model/tensor_file.h"
 #include "core/scenario/reader.h"
 
 /* ---- models */
@@ -82,6 +83,19 @@ static int read_input(struct reader *reader, const struct value *file, struct sc
     return 0;
 }
 
+/* Reads the file once, to learn now whether it can be read and has the shape that the model takes. */
+static int check_input(struct reader *reader, const char *where, const struct scenario_input *input,
+                       const struct napm_tensor *expected)
+{
+    struct tensor tensor;
+    const char *source =
+        ends_in(input->path, ".bin") ? arena_text(reader->arena, "%s:%u", input->path, input->record) : input->path;
+    if (tensor_read(source, expected, 0, &tensor, reader->error) != 0)
+        return error_prefix(reader->error, "%s", where);
+    tensor_free(&tensor);
+    return 0;
+}
+
 static int read_inputs(struct reader *reader, const struct value *group, struct scenario_stream *stream)
 {
     const struct napm_model *model = model_view(reader->scenario->models[stream->model].model);
@@ -105,8 +119,11 @@ static int read_inputs(struct reader *reader, const struct value *group, struct 
     if (got == 1 && (!given || !ends_in(inputs[0].path, ".bin")))
         return reader_fail(reader, tree_member(group, "record")->where,
                            "'record' picks a picture of a CIFAR-10 batch; write also input = \"FILE.bin\";");
-    for (size_t i = 0; i < given; i++)
+    for (size_t i = 0; got >= 0 && i < given; i++) {
         inputs[i].record = record;
+        if (check_input(reader, (one ? one : list->items[i])->where, &inputs[i], model->tensors[model->inputs[i]]) != 0)
+            return -1;
+    }
     return got < 0 ? -1 : 0;
 }
 
