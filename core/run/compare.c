@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Planning without running: the scenario's plan beside the baselines'. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,28 @@ static const char *const baselines[] = {"device-only", "station-only", "neurosur
 
 typedef ARRAY_OF(struct plan *) plan_list;
 
-/* A baseline that cannot serve here (memory, a plugin that is not installed) is left out with a word in the log. */
+/*
+ * Stands for a baseline that has no plan here (memory, most often): its cuts where they are plain, and delays that never
+ * end.
+ */
+static struct plan *impossible_plan(const struct napm_problem *problem, const char *name)
+{
+    struct plan *plan = NEW(struct plan);
+    plan->partitioner = text_format("%s (not possible)", name);
+    plan->stream_count = problem->stream_count;
+    plan->cuts = NEW_ARRAY(uint32_t, problem->stream_count);
+    plan->cut_bytes = NEW_ARRAY(uint64_t, problem->stream_count);
+    plan->predicted = NEW_ARRAY(struct napm_phases, problem->stream_count);
+    for (uint32_t i = 0; i < problem->stream_count; i++) {
+        const struct napm_problem_stream *stream = problem->streams[i];
+        plan->cuts[i] = strcmp(name, "device-only") == 0 ? stream->layer_count : 0;
+        plan->cut_bytes[i] = stream->cuts[plan->cuts[i]]->bytes;
+        plan->predicted[i] = (struct napm_phases){NAN, NAN, NAN, NAN, NAN};
+    }
+    plan->predicted_total_ns = plan->predicted_mean_ns = plan->predicted_variance_ns2 = INFINITY;
+    return plan;
+}
+
 static int add_baseline(plan_list *plans, struct planner *planner, const char *name, struct error *error)
 {
     struct plugin_choice choice = {.name = name, .where = "baseline"};
@@ -26,7 +48,8 @@ static int add_baseline(plan_list *plans, struct planner *planner, const char *n
         *error = own;
         return -1;
     }
-    log_warning("plan", "baseline %s has no plan here: %s", name, own.text);
+    log_warning("plan", "the baseline %s is not possible here: %s", name, own.text);
+    *ARRAY_ADD(plans) = impossible_plan(planner_problem(planner), name);
     return 0;
 }
 

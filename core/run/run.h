@@ -41,7 +41,8 @@ int run_execute(const struct run_settings *settings, int64_t *run, struct error 
 
 /*
  * Profiles only, then plans with the scenario's partitioner and the baselines; nothing is executed. `plans` receives an
- * array, the scenario's own first; free each with plan_free and the array with free.
+ * array, the scenario's own first; free each with plan_free and the array with free. A baseline that is not possible
+ * here (memory) is there with infinite delays, and the log says why.
  */
 int run_plan_only(const struct run_settings *settings, struct plan ***plans, size_t *plan_count, struct error *error);
 

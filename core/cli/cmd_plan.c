@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* napm plan SCENARIO */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/memory.h"
+#include "core/cli/cli.h"
+#include "core/cli/experiment.h"
+#include "core/cli/options.h"
+#include "core/cli/progress.h"
+#include "core/cli/report_parts.h"
+#include "core/cli/table.h"
+
+static const char about[] =
+    "Starts the nodes, profiles every layer on each (or takes what the ledger knows), lets the scenario's partitioner\n"
+    "plan, and shows the plan and its predicted phases beside those of the baselines. No task is run.";
+
+static const char examples[] = "  napm plan examples/quickstart.cfg\n"
+                               "  napm plan my.cfg --set partitioner.plugin=exhaustive --format json";
+
+/* ---- the two tables: one row a plan, and one row a plan and stream ---- */
+
+static const struct table_column plan_columns[] = {
+    {"partitioner", "partitioner", TABLE_TEXT},
+    {"cuts", "cuts", TABLE_TEXT},
+    {"predicted_mean_ns", "mean delay", TABLE_DURATION},
+    {"predicted_total_ns", "total", TABLE_DURATION},
+    {"predicted_variance_ns2", "variance", TABLE_VARIANCE},
+    {"against_own", "against the first", TABLE_SHARE},
+    {"planning_ns", "planned in", TABLE_DURATION},
+};
+
+static const struct table_column stream_columns[] = {
+    {"partitioner", "partitioner", TABLE_TEXT},
+    {"stream", "stream", TABLE_TEXT},
+    {"cut", "cut", TABLE_COUNT},
+    {"layer_count", "of", TABLE_COUNT},
+    {"cut_layer", "after layer", TABLE_TEXT},
+    {"cut_bytes", "sends", TABLE_SIZE},
+    {"local_ns", "local", TABLE_DURATION},
+    {"transmit_ns", "transmit", TABLE_DURATION},
+    {"queue_ns", "queue", TABLE_DURATION},
+    {"remote_ns", "remote", TABLE_DURATION},
+    {"return_ns", "return", TABLE_DURATION},
+    {"delay_ns", "delay", TABLE_DURATION},
+};
+
+static char *cuts_text(const struct plan *plan)
+{
+    char *text = text_copy("");
+    for (uint32_t i = 0; i < plan->stream_count; i++) {
+        char *longer = text_format("%s%s%u", text, i ? " " : "", plan->cuts[i]);
+        free(text);
+        text = longer;
+    }
+    return text;
+}
+
+static struct table *plan_table(struct plan *const *plans, size_t count)
+{
+    struct table *table = table_new(plan_columns, sizeof(plan_columns) / sizeof(plan_columns[0]));
+    for (size_t i = 0; i < count; i++) {
+        char *cuts = cuts_text(plans[i]);
+        table_row(table);
+        table_text(table, plans[i]->partitioner);
+        table_text(table, cuts);
+        table_number(table, plans[i]->predicted_mean_ns);
+        table_number(table, plans[i]->predicted_total_ns);
+        table_number(table, plans[i]->predicted_variance_ns2);
+        table_number(table, i == 0 ? NAN : plans[i]->predicted_mean_ns / plans[0]->predicted_mean_ns - 1);
+        table_number(table, (double)plans[i]->planning_ns);
+        free(cuts);
+    }
+    return table;
+}
+
+static void add_stream(struct table *table, const struct scenario *scenario, const struct plan *plan, uint32_t stream)
+{
+    const struct napm_model *model = model_view(scenario->models[scenario->streams[stream].model].model);
+    const struct napm_phases *phases = &plan->predicted[stream];
+    uint32_t cut = plan->cuts[stream];
+    table_row(table);
+    table_text(table, plan->partitioner);
+    table_text(table, scenario->streams[stream].name);
+    table_number(table, cut);
+    table_number(table, model->layer_count);
+    table_text(table, cut > 0 ? model->layers[cut - 1]->name : NULL);
+    table_number(table, (double)plan->cut_bytes[stream]);
+    table_number(table, phases->local_ns);
+    table_number(table, phases->transmit_ns);
+    table_number(table, phases->queue_ns);
+    table_number(table, phases->remote_ns);
+    table_number(table, phases->return_ns);
+    table_number(table,
+                 phases->local_ns + phases->transmit_ns + phases->queue_ns + phases->remote_ns + phases->return_ns);
+}
+
+static struct table *stream_table(const struct scenario *scenario, struct plan *const *plans, size_t count)
+{
+    struct table *table = table_new(stream_columns, sizeof(stream_columns) / sizeof(stream_columns[0]));
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            table_rule(table);
+        for (uint32_t stream = 0; stream < plans[i]->stream_count; stream++)
+            add_stream(table, scenario, plans[i], stream);
+    }
+    return table;
+}
+
+static void show_plans(const struct scenario *scenario, struct plan *const *plans, size_t count, const char *format)
+{
+    struct table *overview = plan_table(plans, count), *streams = stream_table(scenario, plans, count);
+    if (strcmp(format, "json") == 0) {
+        json_t *document = json_object();
+        json_object_set_new(document, "scenario", json_string(scenario->name ? scenario->name : scenario->path));
+        json_object_set_new(document, "plans", table_json(overview));
+        json_object_set_new(document, "streams", table_json(streams));
+        table_put_json(document);
+    } else if (strcmp(format, "csv") == 0) {
+        table_csv(streams, stdout);
+    } else {
+        table_print(overview, stdout, 0);
+        printf("\n");
+        table_print(streams, stdout, 0);
+    }
+    table_free(overview);
+    table_free(streams);
+}
+
+static int plan_and_show(const struct experiment *experiment, const char *format)
+{
+    struct error error = {0};
+    struct plan **plans;
+    size_t count;
+    struct run_settings settings = experiment_settings(experiment, 0);
+    progress_start();
+    int result = run_plan_only(&settings, &plans, &count, &error);
+    progress_stop();
+    if (result != 0)
+        return cli_fail(&error);
+    show_plans(experiment->scenario, plans, count, format);
+    for (size_t i = 0; i < count; i++)
+        plan_free(plans[i]);
+    free(plans);
+    return cli_end_output();
+}
+
+int cmd_plan(int argc, char **argv)
+{
+    struct experiment experiment = {0};
+    struct common_options common = {0};
+    struct experiment_options options = {.seed = EXPERIMENT_OWN_SEED};
+    const struct cli_option table[] = {
+        EXPERIMENT_SET(options),    EXPERIMENT_SEED(options), EXPERIMENT_FRESH(options), OPTION_DB(common),
+        OPTION_PLUGIN_PATH(common), OPTION_FORMAT(common),    OPTION_COLOR(common),      OPTION_VERBOSE(common),
+    };
+    const struct cli_usage usage = {"napm plan",
+                                    "SCENARIO",
+                                    "profile and plan a scenario beside the baselines, without running it",
+                                    about,
+                                    examples,
+                                    table,
+                                    OPTIONS_COUNT(table),
+                                    1,
+                                    1};
+    int first, result = options_parse(&usage, argc, argv, &first);
+    if (result < 0) {
+        common_apply(&common);
+        result = experiment_open(&experiment, argv[first], &options, &common);
+        if (result == CLI_DONE)
+            result = plan_and_show(&experiment, common.format);
+        experiment_close(&experiment);
+    }
+    free(options.overrides.items);
+    common_free(&common);
+    return result;
+}

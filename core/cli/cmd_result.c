@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* napm result list|show|export */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/memory.h"
+#include "core/cli/cli.h"
+#include "core/cli/options.h"
+#include "core/cli/report.h"
+#include "core/cli/table.h"
+#include "core/ledger/query.h"
+
+/*
+ * Writable where that is possible, so that runs whose process has died are marked and older files migrated; a file that
+ * cannot be written is read all the same.
+ */
+static struct ledger *open_ledger(const char *path, struct error *error)
+{
+    struct ledger *ledger = ledger_open_readonly(path, error);
+    if (!ledger)
+        return NULL;
+    if (access(ledger_path(ledger), W_OK) != 0)
+        return ledger;
+    struct error writing = {0};
+    struct ledger *writable = ledger_open(ledger_path(ledger), &writing);
+    if (!writable)
+        return ledger;
+    ledger_close(ledger);
+    return writable;
+}
+
+/* The run that the user names: a number, or nothing for the newest. -1 with an error. */
+static int64_t run_number(struct ledger *ledger, const char *text, struct error *error)
+{
+    if (!text || strcmp(text, "last") == 0)
+        return query_newest_run(ledger, error);
+    char *end;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (errno == 0 && end != text && !*end && number > 0)
+        return number;
+    error_set(error, ERROR_INPUT, "\"%s\" is no run's number; `napm result list` names the runs", text);
+    return -1;
+}
+
+/* ---- list ---- */
+
+static const struct table_column list_columns[] = {
+    {"run", "run", TABLE_COUNT},
+    {"began", "began", TABLE_TEXT},
+    {"scenario", "scenario", TABLE_TEXT},
+    {"world", "world", TABLE_TEXT},
+    {"seed", "seed", TABLE_TEXT},
+    {"status", "status", TABLE_TEXT},
+    {"tasks_ok", "ok", TABLE_COUNT},
+    {"tasks_failed", "failed", TABLE_COUNT},
+    {"mean_delay_ns", "mean delay", TABLE_DURATION},
+    {"partitioner", "partitioner", TABLE_TEXT},
+    {"scheduler", "scheduler", TABLE_TEXT},
+};
+
+static void add_run(struct table *table, const struct run_head *run)
+{
+    char began[32] = "?", seed[24];
+    time_t seconds = (time_t)(run->began_ns / NS_PER_S);
+    struct tm local;
+    if (localtime_r(&seconds, &local))
+        strftime(began, sizeof(began), "%Y-%m-%d %H:%M:%S", &local);
+    snprintf(seed, sizeof(seed), "%" PRIu64, run->seed);
+    table_row(table);
+    table_number(table, (double)run->id);
+    table_text(table, began);
+    table_text(table, *run->scenario_name ? run->scenario_name : run->scenario_path);
+    table_text(table, run->world);
+    table_text(table, seed);
+    table_text(table, run->status);
+    table_number(table, (double)run->ok);
+    table_number(table, (double)(run->failed + run->unfinished));
+    table_number(table, run->mean_delay_ns);
+    table_text(table, run->partitioner);
+    table_text(table, run->scheduler);
+}
+
+static int list_runs(struct ledger *ledger, uint32_t most, const char *format, struct error *error)
+{
+    struct run_head *runs;
+    size_t count;
+    if (query_runs(ledger, most, &runs, &count, error) != 0)
+        return -1;
+    struct table *table = table_new(list_columns, sizeof(list_columns) / sizeof(list_columns[0]));
+    for (size_t i = 0; i < count; i++)
+        add_run(table, &runs[i]);
+    table_put(table, format);
+    table_free(table);
+    query_runs_free(runs, count);
+    return 0;
+}
+
+static int list(int argc, char **argv)
+{
+    struct common_options common = {0};
+    uint32_t most = 20;
+    const struct cli_option table[] = {
+        {"most", 'n', OPTION_NUMBER, &most, "N", "at most N runs, 0 for all (default: 20)", 0, UINT32_MAX},
+        OPTION_DB(common),
+        OPTION_FORMAT(common),
+        OPTION_COLOR(common),
+        OPTION_VERBOSE(common),
+    };
+    const struct cli_usage usage = {
+        "napm result list",
+        "",
+        "the recorded runs, newest first",
+        "A run is running, done, failed, stopped (by its user) or interrupted (its process died).",
+        "  napm result list\n  napm result list -n 0 --format csv",
+        table,
+        OPTIONS_COUNT(table),
+        0,
+        0};
+    int first, result = options_parse(&usage, argc, argv, &first);
+    struct error error = {0};
+    if (result < 0) {
+        common_apply(&common);
+        struct ledger *ledger = open_ledger(common.db, &error);
+        bool listed = ledger && list_runs(ledger, most, common.format, &error) == 0;
+        result = listed ? cli_end_output() : cli_fail(&error);
+        ledger_close(ledger);
+    }
+    return result;
+}
+
+/* ---- show ---- */
+
+static int show_run(struct ledger *ledger, const char *named, const struct common_options *common, struct error *error)
+{
+    int64_t number = run_number(ledger, named, error);
+    struct run_summary *summary = number >= 0 ? query_run(ledger, number, error) : NULL;
+    if (!summary)
+        return -1;
+    if (strcmp(common->format, "json") == 0) {
+        table_put_json(report_json(summary, ledger_path(ledger)));
+    } else if (strcmp(common->format, "csv") == 0) {
+        const struct run_summary *only[] = {summary};
+        struct table *streams = report_streams(only, 1);
+        table_csv(streams, stdout);
+        table_free(streams);
+    } else {
+        report_print(summary, ledger_path(ledger), common->db != NULL);
+    }
+    query_run_free(summary);
+    return 0;
+}
+
+static int show(int argc, char **argv)
+{
+    struct common_options common = {0};
+    const struct cli_option table[] = {OPTION_DB(common), OPTION_FORMAT(common), OPTION_COLOR(common),
+                                       OPTION_VERBOSE(common)};
+    const struct cli_usage usage = {"napm result show",
+                                    "[RUN]",
+                                    "one run: cuts, delays, phases, links, warnings",
+                                    "RUN is a number from `napm result list`; without it the newest is shown.",
+                                    "  napm result show\n  napm result show 12 --format json",
+                                    table,
+                                    OPTIONS_COUNT(table),
+                                    0,
+                                    1};
+    int first, result = options_parse(&usage, argc, argv, &first);
+    struct error error = {0};
+    if (result < 0) {
+        common_apply(&common);
+        struct ledger *ledger = open_ledger(common.db, &error);
+        bool shown = ledger && show_run(ledger, first < argc ? argv[first] : NULL, &common, &error) == 0;
+        result = shown ? cli_end_output() : cli_fail(&error);
+        ledger_close(ledger);
+    }
+    return result;
+}
+
+/* ---- export ---- */
+
+struct export
+{
+    FILE *file;
+    bool as_json;
+    uint64_t rows;
+};
+
+static void put_csv_row(FILE *file, size_t count, const struct query_value *values)
+{
+    for (size_t i = 0; i < count; i++) {
+        fputs(i ? "," : "", file);
+        if (values[i].type == QUERY_INTEGER)
+            fprintf(file, "%" PRId64, values[i].integer);
+        else if (values[i].type == QUERY_REAL)
+            fprintf(file, "%.17g", values[i].real);
+        else if (values[i].type == QUERY_TEXT)
+            table_csv_field(file, values[i].text);
+    }
+    fputs("\r\n", file);
+}
+
+static json_t *value_json(const struct query_value *value)
+{
+    switch (value->type) {
+    case QUERY_INTEGER:
+        return json_integer(value->integer);
+    case QUERY_REAL:
+        return isfinite(value->real) ? json_real(value->real) : json_null();
+    case QUERY_TEXT:
+        return json_string(value->text);
+    default:
+        return json_null();
+    }
+}
+
+static void put_json_row(FILE *file, size_t count, const char *const *names, const struct query_value *values)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < count; i++)
+        json_object_set_new(object, names[i], value_json(&values[i]));
+    json_dumpf(object, file, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    json_decref(object);
+}
+
+/* Row by row: a run may have millions of them. */
+static int export_row(void *context, size_t count, const char *const *names, const struct query_value *values)
+{
+    struct export *export = context;
+    if (export->as_json) {
+        fputs(export->rows ? ",\n" : "[\n", export->file);
+        put_json_row(export->file, count, names, values);
+    } else {
+        for (size_t i = 0; i < count && export->rows == 0; i++)
+            fprintf(export->file, "%s%s%s", i ? "," : "", names[i], i + 1 == count ? "\r\n" : "");
+        put_csv_row(export->file, count, values);
+    }
+    export->rows++;
+    return ferror(export->file) ? -1 : 0;
+}
+
+static int export_rows(struct ledger *ledger, int64_t run, const char *rows, struct export *export, const char *path,
+                       struct error *error)
+{
+    struct run_summary *summary = query_run(ledger, run, error); /* also says where there is no such run */
+    if (!summary)
+        return -1;
+    query_run_free(summary);
+    int result = query_rows(ledger, run, rows, export_row, export, error);
+    if (export->as_json)
+        fputs(export->rows ? "\n]\n" : "[]\n", export->file);
+    if (result != 0 && error->kind == ERROR_NONE)
+        error_set(error, ERROR_RUN, "%s: cannot be written: %s", path ? path : "standard output", strerror(errno));
+    return result;
+}
+
+struct export_options {
+    struct common_options common;
+    const char *rows, *path;
+};
+
+static int export_run(const struct export_options *options, const char *named, struct error *error)
+{
+    struct ledger *ledger = open_ledger(options->common.db, error);
+    int64_t run = ledger ? run_number(ledger, named, error) : -1;
+    struct export export = {.file = stdout,
+                            .as_json = options->common.format && strcmp(options->common.format, "json") == 0};
+    int result = run >= 0 ? 0 : -1;
+    if (result == 0 && options->path && !(export.file = fopen(options->path, "we")))
+        result = error_set(error, ERROR_INPUT, "%s: %s", options->path, strerror(errno));
+    if (result == 0)
+        result = export_rows(ledger, run, options->rows ? options->rows : "tasks", &export, options->path, error);
+    if (export.file && export.file != stdout && fclose(export.file) != 0 && result == 0)
+        result = error_set(error, ERROR_RUN, "%s: cannot be written: %s", options->path, strerror(errno));
+    ledger_close(ledger);
+    return result;
+}
+
+static int export(int argc, char **argv)
+{
+    struct export_options options = {0};
+    const struct cli_option table[] = {
+        {"rows", 'r', OPTION_WORD, &options.rows, "KIND",
+         "tasks, layers, samples, plan, links, nodes or plugins (default: tasks)", 0, 0},
+        {"output", 'o', OPTION_WORD, &options.path, "FILE", "write there instead of to standard output", 0, 0},
+        {"format", 'f', OPTION_ONE_OF, &options.common.format, "csv|json", "how to write them (default: csv)", 0, 0},
+        OPTION_DB(options.common),
+        OPTION_COLOR(options.common),
+        OPTION_VERBOSE(options.common),
+    };
+    const struct cli_usage usage = {
+        "napm result export",
+        "[RUN]",
+        "a run's rows for other programs",
+        "Times are nanoseconds, sizes bytes, rates bytes per second. docs/ledger.md says what each column means.",
+        "  napm result export 12 >tasks.csv\n  napm result export --rows layers --format json -o layers.json",
+        table,
+        OPTIONS_COUNT(table),
+        0,
+        1};
+    int first, result = options_parse(&usage, argc, argv, &first);
+    struct error error = {0};
+    if (result < 0) {
+        bool as_json = options.common.format && strcmp(options.common.format, "json") == 0;
+        common_apply(&options.common);
+        options.common.format = as_json ? "json" : "csv";
+        result =
+            export_run(&options, first < argc ? argv[first] : NULL, &error) == 0 ? cli_end_output() : cli_fail(&error);
+    }
+    return result;
+}
+
+int cmd_result(int argc, char **argv)
+{
+    static const struct cli_command commands[] = {
+        {"list", "the recorded runs, newest first", list},
+        {"show", "one run: cuts, delays, phases, links, warnings", show},
+        {"export", "a run's rows as CSV or JSON", export},
+    };
+    return cli_dispatch("napm result", NULL, commands, sizeof(commands) / sizeof(commands[0]), argc, argv);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What `napm run` and `napm plan` open before they start: ledger, plugins, scenario. */
+#ifndef NAPM_CLI_EXPERIMENT_H
+#define NAPM_CLI_EXPERIMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/cli/options.h"
+#include "core/run/run.h"
+
+#define EXPERIMENT_OWN_SEED UINT64_MAX /* the scenario's */
+
+struct experiment_options {
+    struct text_list overrides;
+    uint64_t seed;
+    bool fresh;
+};
+
+#define EXPERIMENT_SET(options)                                                                                        \
+    {                                                                                                                  \
+        "set", 's', OPTION_WORDS, &(options).overrides, "PATH=VALUE",                                                  \
+            "change a setting of the scenario, such as nodes.pi1.cpu=0.5; may be repeated", 0, 0                       \
+    }
+#define EXPERIMENT_SEED(options)                                                                                       \
+    {                                                                                                                  \
+        "seed", 0, OPTION_BIG_NUMBER, &(options).seed, "N", "seed of all that is random (default: the scenario's)", 0, \
+            INT64_MAX                                                                                                  \
+    }
+#define EXPERIMENT_FRESH(options)                                                                                      \
+    {                                                                                                                  \
+        "fresh-profiles", 0, OPTION_FLAG, &(options).fresh, NULL,                                                      \
+            "measure all layers anew instead of taking known profiles from the ledger", 0, 0                           \
+    }
+
+struct experiment {
+    struct ledger *ledger;
+    struct catalogue *catalogue;
+    struct scenario *scenario;
+    const char *const *plugin_path;
+    const atomic_bool *cancel;
+    uint64_t seed;
+    bool fresh;
+};
+
+/* Returns CLI_DONE, or the exit code after telling what is wrong (experiment_close is due in either case). */
+int experiment_open(struct experiment *experiment, const char *scenario, const struct experiment_options *options,
+                    const struct common_options *common);
+void experiment_close(struct experiment *experiment);
+
+struct run_settings experiment_settings(const struct experiment *experiment, uint32_t repetition);
+
+#endif

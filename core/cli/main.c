@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The `napm` command: finds the subcommand. */
+#include "core/cli/cli.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/memory.h"
+#include "core/base/nearest.h"
+#include "core/cli/progress.h"
+
+static const char about[] =
+    "NAPM splits the computation of AI models between devices and a base station, under plugins of your choice,\n"
+    "and records what came of it.";
+
+static const struct cli_command commands[] = {
+    {"run", "carry a scenario out, record it, show what came of it", cmd_run},
+    {"plan", "profile and plan a scenario beside the baselines, without running it", cmd_plan},
+    {"profile", "measure every layer of a model", cmd_profile},
+    {"bench", "measure a whole model", cmd_bench},
+    {"model", "make, show, run and verify models", cmd_model},
+    {"plugin", "list the plugins and their options", cmd_plugin},
+    {"result", "list, show and export recorded runs", cmd_result},
+    {"version", "versions of napm and of what it is built on", cmd_version},
+};
+
+static void list_commands(const char *group, const char *text, const struct cli_command *list, size_t count)
+{
+    printf("Usage: %s COMMAND [OPTION]...\n", group);
+    if (text)
+        printf("\n%s\n", text);
+    printf("\nCommands:\n");
+    for (size_t i = 0; i < count; i++)
+        printf("  %-10s %s\n", list[i].name, list[i].summary);
+    printf("\n%s COMMAND --help tells more about each.\n", group);
+}
+
+static int unknown_command(const char *group, const struct cli_command *list, size_t count, const char *typed)
+{
+    const char **names = NEW_ARRAY(const char *, count);
+    for (size_t i = 0; i < count; i++)
+        names[i] = list[i].name;
+    const char *near = nearest_name(typed, names, count);
+    fprintf(stderr, "napm: error: %s: there is no %s %s", group, typed[0] == '-' ? "option" : "command", typed);
+    if (near && typed[0] != '-')
+        fprintf(stderr, "; did you mean \"%s %s\"?", group, near);
+    fprintf(stderr, "\nTry: %s --help\n", group);
+    free(names);
+    return CLI_WRONG;
+}
+
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
+}
+
+int cli_dispatch(const char *group, const char *text, const struct cli_command *list, size_t count, int argc,
+                 char **argv)
+{
+    if (argc < 2) {
+        fprintf(stderr, "napm: error: %s: which command? Try: %s --help\n", group, group);
+        return CLI_WRONG;
+    }
+    if (is_help(argv[1]) && argc == 2) {
+        list_commands(group, text, list, count);
+        return cli_end_output();
+    }
+    /* "napm help run" is "napm run --help". */
+    char help[] = "--help";
+    char *asked[] = {argv[argc - 1], help, NULL};
+    bool explain = argc == 3 && is_help(argv[1]);
+    const char *wanted = explain ? argv[2] : argv[1];
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(list[i].name, wanted) == 0)
+            return explain ? list[i].main(2, asked) : list[i].main(argc - 1, argv + 1);
+    return unknown_command(group, list, count, wanted);
+}
+
+int cli_fail(const struct error *error)
+{
+    progress_stop();
+    fflush(stdout);
+    fprintf(stderr, "napm: error: %s\n", error->text);
+    return error->kind == ERROR_INPUT ? CLI_WRONG : CLI_FAILED;
+}
+
+int cli_end_output(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return CLI_DONE;
+    fprintf(stderr, "napm: error: the output could not be written\n");
+    return CLI_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+    static char version[] = "version";
+    if (argc == 2 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0))
+        argv[1] = version;
+    return cli_dispatch("napm", about, commands, sizeof(commands) / sizeof(commands[0]), argc, argv);
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One progress line on stderr. A thread of its own draws it, so that it lives while a step is busy computing. */
+#include "core/cli/progress.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+
+#define APPEARS_AFTER_NS NS_PER_S
+#define DRAWN_EVERY_NS (NS_PER_S / 8)
+#define MOST_BAR 40
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t stop;
+    pthread_t thread;
+    bool running, stopping, drawn;
+    const char *what;
+    uint64_t done, of;
+    int64_t since_ns;
+} line = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static int columns_of_terminal(void)
+{
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
+}
+
+static void clear_line(void)
+{
+    if (line.drawn)
+        fputs("\r\033[K", stderr);
+    line.drawn = false;
+    fflush(stderr);
+}
+
+static void bar_text(char *text, size_t room, uint64_t done, uint64_t of, int width)
+{
+    char bar[MOST_BAR + 1];
+    int filled = (int)(done * (uint64_t)width / of);
+    memset(bar, ' ', (size_t)width);
+    memset(bar, '=', (size_t)filled);
+    bar[width] = '\0';
+    snprintf(text, room, " [%s] %" PRIu64 "/%" PRIu64, bar, done, of);
+}
+
+static void draw_line(void)
+{
+    int64_t elapsed_ns = clock_now_ns() - line.since_ns;
+    if (!line.what || elapsed_ns < APPEARS_AFTER_NS)
+        return;
+    char bar[MOST_BAR + 64] = "...", text[256];
+    int columns = columns_of_terminal(), width = columns / 3 < MOST_BAR ? columns / 3 : MOST_BAR;
+    if (line.of > 0)
+        bar_text(bar, sizeof(bar), line.done < line.of ? line.done : line.of, line.of, width);
+    snprintf(text, sizeof(text), "napm: %s%s %" PRId64 " s", line.what, bar, elapsed_ns / NS_PER_S);
+    fprintf(stderr, "\r%.*s\033[K", columns - 1, text);
+    fflush(stderr);
+    line.drawn = true;
+}
+
+static void *draw_until_stopped(void *unused)
+{
+    (void)unused;
+    pthread_mutex_lock(&line.lock);
+    while (!line.stopping) {
+        draw_line();
+        int64_t next_ns = clock_now_ns() + DRAWN_EVERY_NS;
+        struct timespec until = {.tv_sec = next_ns / NS_PER_S, .tv_nsec = next_ns % NS_PER_S};
+        pthread_cond_timedwait(&line.stop, &line.lock, &until);
+    }
+    clear_line();
+    pthread_mutex_unlock(&line.lock);
+    return NULL;
+}
+
+/* The log's lines: the lock is held from before to after, so that nothing is drawn in between. */
+static void before_log_line(void)
+{
+    pthread_mutex_lock(&line.lock);
+    clear_line();
+}
+
+static void after_log_line(void)
+{
+    pthread_mutex_unlock(&line.lock);
+}
+
+void progress_start(void)
+{
+    const char *term = getenv("TERM");
+    if (line.running || !isatty(STDERR_FILENO) || (term && strcmp(term, "dumb") == 0))
+        return;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&line.stop, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    line.stopping = false;
+    line.what = NULL;
+    /* Signals are for the main thread. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    line.running = pthread_create(&line.thread, NULL, draw_until_stopped, NULL) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (line.running)
+        log_set_screen(before_log_line, after_log_line);
+}
+
+void progress_step(const char *what, uint64_t done, uint64_t of)
+{
+    if (!line.running)
+        return;
+    pthread_mutex_lock(&line.lock);
+    if (!line.what || strcmp(line.what, what) != 0) {
+        line.what = what;
+        line.since_ns = clock_now_ns();
+    }
+    line.done = done;
+    line.of = of;
+    pthread_mutex_unlock(&line.lock);
+}
+
+void progress_stop(void)
+{
+    if (!line.running)
+        return;
+    log_set_screen(NULL, NULL);
+    pthread_mutex_lock(&line.lock);
+    line.stopping = true;
+    pthread_cond_signal(&line.stop);
+    pthread_mutex_unlock(&line.lock);
+    pthread_join(line.thread, NULL);
+    pthread_cond_destroy(&line.stop);
+    line.running = false;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the reader of a run must know before trusting its figures. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/memory.h"
+#include "core/base/units.h"
+#include "core/cli/report_parts.h"
+
+/* Conditions that differ from the request by more than this make a run another experiment than the one asked for. */
+#define TOLERATED_SHARE 0.05
+#define TOLERATED_DELAY_NS (NS_PER_MS / 2) /* small delays may differ by this much whatever their share */
+
+static bool differs(double asked, double achieved)
+{
+    return fabs(achieved - asked) > TOLERATED_SHARE * asked;
+}
+
+static void warn_of_link(struct report_warnings *warnings, const struct link_summary *link)
+{
+    char asked[UNITS_TEXT_BYTES], achieved[UNITS_TEXT_BYTES];
+    if (link->requested_bytes_per_s > 0 && differs(link->requested_bytes_per_s, link->achieved_bytes_per_s))
+        *ARRAY_ADD(warnings) =
+            text_format("link %s %s: asked for %s, achieved %s: these conditions were not met", link->name,
+                        link->direction, units_format_rate(asked, link->requested_bytes_per_s),
+                        units_format_rate(achieved, link->achieved_bytes_per_s));
+    double delay_ns = (double)link->requested_delay_ns, achieved_ns = (double)link->achieved_delay_ns;
+    if (differs(delay_ns, achieved_ns) && fabs(achieved_ns - delay_ns) > (double)TOLERATED_DELAY_NS)
+        *ARRAY_ADD(warnings) = text_format(
+            "link %s %s: asked for a delay of %s, achieved %s: these conditions were not met", link->name,
+            link->direction, units_format_duration(asked, delay_ns), units_format_duration(achieved, achieved_ns));
+}
+
+struct report_warnings report_warnings(const struct run_summary *summary)
+{
+    struct report_warnings warnings = {0};
+    for (size_t i = 0; i < summary->node_count; i++)
+        if (summary->nodes[i].lost_cause)
+            *ARRAY_ADD(&warnings) =
+                text_format("node %s was lost: %s", summary->nodes[i].name, summary->nodes[i].lost_cause);
+    for (size_t i = 0; i < summary->cause_count; i++)
+        *ARRAY_ADD(&warnings) = text_format("%" PRIu64 " tasks of %s have failed: %s", summary->causes[i].tasks,
+                                            summary->causes[i].stream, summary->causes[i].cause);
+    for (size_t i = 0; i < summary->stream_count; i++)
+        if (summary->streams[i].deadline_misses > 0)
+            *ARRAY_ADD(&warnings) =
+                text_format("%" PRIu64 " of %" PRIu64 " tasks of %s missed their deadline",
+                            summary->streams[i].deadline_misses, summary->streams[i].ok, summary->streams[i].name);
+    for (size_t i = 0; i < summary->link_count; i++)
+        warn_of_link(&warnings, &summary->links[i]);
+    return warnings;
+}
+
+void report_warnings_free(struct report_warnings *warnings)
+{
+    for (size_t i = 0; i < warnings->count; i++)
+        free(warnings->items[i]);
+    ARRAY_FREE(warnings);
+}

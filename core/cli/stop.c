@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Signals that ask the command to stop. */
+#include "core/cli/stop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+static atomic_bool asked;
+
+static void hear_signal(int number)
+{
+    static const char text[] = "\r\033[Knapm: stopping in order; once more to end at once\n";
+    static const char plain[] = "napm: stopping in order; once more to end at once\n";
+    int kept = errno;
+    atomic_store(&asked, true);
+    ssize_t written = isatty(STDERR_FILENO) ? write(STDERR_FILENO, text, sizeof(text) - 1)
+                                            : write(STDERR_FILENO, plain, sizeof(plain) - 1);
+    (void)written;
+    (void)number;
+    /* The next one has its ordinary effect. */
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGHUP, SIG_DFL);
+    errno = kept;
+}
+
+const atomic_bool *stop_watch(void)
+{
+    struct sigaction action = {.sa_handler = hear_signal};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    struct sigaction hangup;
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN) /* nohup stays in force */
+        sigaction(SIGHUP, &action, NULL);
+    return &asked;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ctrl-C (SIGINT), SIGTERM and SIGHUP: the first asks for an orderly stop, the second ends the command at once.
+ */
+#ifndef NAPM_CLI_STOP_H
+#define NAPM_CLI_STOP_H
+
+#include <stdatomic.h>
+
+/* Installs the handlers; the flag becomes true at the first signal. */
+const atomic_bool *stop_watch(void);
+
+#endif
