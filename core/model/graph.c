@@ -217,6 +217,8 @@ static size_t sort_nodes(struct graph *graph, uint32_t *order, uint32_t *missing
 static void apply_order(struct graph *graph, const uint32_t *order, size_t count)
 {
     struct graph_node *nodes = NEW_ARRAY(struct graph_node, count);
+    for (size_t v = 0; v < graph->values.count; v++)
+        graph->values.items[v].producer = NAPM_NONE;
     for (uint32_t n = 0; n < count; n++) {
         nodes[n] = graph->nodes.items[order[n]];
         for (uint32_t o = 0; o < nodes[n].output_count; o++) {
