@@ -150,10 +150,10 @@ static int is_digit(const char *at, const char *end)
     return at < end && *at >= '0' && *at <= '9';
 }
 
-/* Digits beyond the 18 that fit change nothing that a nanosecond could show. */
+/* Digits beyond the 19 or 20 that fit change nothing that a nanosecond could show. */
 static void add_digit(struct decimal *number, char digit, int after_point)
 {
-    if (number->digits < UINT64_C(100000000000000000)) {
+    if (number->digits <= (UINT64_MAX - 9) / 10) {
         number->digits = number->digits * 10 + (uint64_t)(digit - '0');
         number->exponent -= after_point;
     } else if (!after_point && number->exponent < MOST_EXPONENT) {
