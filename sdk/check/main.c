@@ -30,12 +30,14 @@ struct run {
 
 /* ---- reporting */
 
-static void report(struct run *run, const char *file, const char *plugin, const char *what, enum verdict verdict,
-                   const struct error *why)
+static void report(struct run *run, const char *file, const struct catalogue_entry *entry, const char *what,
+                   enum verdict verdict, const struct error *why)
 {
     const char *name = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
-    printf("%sok %u - %s%s%s: %s", verdict == VERDICT_FAIL ? "not " : "", ++run->number, name, plugin[0] ? " " : "",
-           plugin, what);
+    printf("%sok %u - %s: ", verdict == VERDICT_FAIL ? "not " : "", ++run->number, name);
+    if (entry)
+        printf("%s '%s' ", catalogue_kind_name(entry->kind), entry->name);
+    printf("%s", what);
     if (verdict == VERDICT_SKIP)
         printf(" # SKIP %s", why->text);
     printf("\n");
@@ -123,7 +125,7 @@ static void check_plugin(struct run *run, const char *file, const struct catalog
         if (checks[i].kind && checks[i].kind != entry->kind)
             continue;
         enum verdict verdict = child_run(child_checks, &job, run->limit_s, &why);
-        report(run, file, entry->name, checks[i].what, verdict, &why);
+        report(run, file, entry, checks[i].what, verdict, &why);
     }
 }
 
@@ -136,11 +138,11 @@ static void check_file(struct run *run, const char *file)
     enum verdict verdict = VERDICT_PASS;
     if (first->refusal)
         verdict = fail(&why, "%s", first->refusal);
-    report(run, file, "", "carries a sound note", verdict, &why);
+    report(run, file, NULL, "carries a sound note", verdict, &why);
     if (verdict == VERDICT_PASS) {
         const struct job job = {.file = file};
         verdict = child_run(child_loads, &job, run->limit_s, &why);
-        report(run, file, "", "loads with all symbols bound, and agrees with its note", verdict, &why);
+        report(run, file, NULL, "loads with all symbols bound, and agrees with its note", verdict, &why);
     }
     for (size_t i = 0; verdict == VERDICT_PASS && i < catalogue_count(catalogue); i++)
         check_plugin(run, file, catalogue_at(catalogue, i));
