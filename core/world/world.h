@@ -36,6 +36,7 @@ struct task_record {
     uint32_t slices; /* how often the station's scheduler picked it */
     uint32_t layer_count;
     const int64_t *layer_ns; /* measured time of every layer, wherever it ran; 0 where unknown; valid during the call */
+    uint64_t output_digest; /* XXH3 of the task's outputs: equal digests, equal results; 0 where unknown */
 };
 
 /* A node's state at one moment. */

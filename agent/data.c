@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The agent's data connection. */
+#include "agent/data.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+
+enum { CONNECT_LIMIT_MS = 5000 };
+
+void data_init(struct data_link *data)
+{
+    data->fd = -1;
+    pthread_mutex_init(&data->send_lock, NULL);
+    frame_reader_init(&data->reader);
+    atomic_init(&data->sent_bytes, 0);
+    atomic_init(&data->received_bytes, 0);
+}
+
+void data_close(struct data_link *data)
+{
+    if (data->fd >= 0)
+        close(data->fd);
+    data->fd = -1;
+    pthread_mutex_destroy(&data->send_lock);
+}
+
+static int wait_connected(int fd)
+{
+    struct pollfd writable = {.fd = fd, .events = POLLOUT};
+    int failure = 0;
+    socklen_t bytes = sizeof(failure);
+    if (poll(&writable, 1, CONNECT_LIMIT_MS) <= 0)
+        return ETIMEDOUT;
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &bytes) ? errno : failure;
+}
+
+int data_connect(struct data_link *data, const char *host, uint16_t port, const uint8_t secret[FRAME_SECRET_BYTES],
+                 uint32_t node_index, struct error *error)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
+        return error_set(error, ERROR_RUN, "\"%s\" is no IPv4 address", host);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return error_set(error, ERROR_RUN, "making a socket: %s", strerror(errno));
+    int failure = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ? 0 : errno;
+    if (failure == EINPROGRESS)
+        failure = wait_connected(fd);
+    if (failure) {
+        close(fd);
+        return error_set(error, ERROR_RUN, "connecting to the controller's data port %s:%u: %s", host, port,
+                         strerror(failure));
+    }
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    data->fd = fd;
+    struct frame_header hello = {.kind = FRAME_HELLO, .stream = node_index};
+    const void *content = secret;
+    const uint64_t bytes = FRAME_SECRET_BYTES;
+    return data_send(data, &hello, NULL, &content, &bytes, 1, error);
+}
+
+int data_send(struct data_link *data, struct frame_header *header, const int64_t *layer_ns, const void *const *tensors,
+              const uint64_t *tensor_bytes, uint32_t tensor_count, struct error *error)
+{
+    if (data->fd < 0)
+        return error_set(error, ERROR_RUN, "there is no data connection");
+    pthread_mutex_lock(&data->send_lock);
+    header->sent_ns = clock_now_ns();
+    int status = frame_send(data->fd, header, layer_ns, tensors, tensor_bytes, tensor_count, error);
+    pthread_mutex_unlock(&data->send_lock);
+    if (header->kind == FRAME_TASK)
+        atomic_fetch_add(&data->sent_bytes, header->tensor_bytes);
+    return status;
+}

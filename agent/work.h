@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent's compute thread: everything that touches the backend happens on it, one thing after the other. It answers
+ * the controller by itself, so that a task's tensors go from the backend to the socket without another thread's help.
+ */
+#ifndef NAPM_AGENT_WORK_H
+#define NAPM_AGENT_WORK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/data.h"
+#include "core/compute/compute.h"
+#include "core/wire/control.h"
+
+struct work;
+
+/* Takes over the compute; `control` and `data` stay the caller's and outlive the work. */
+struct work *work_start(struct compute *compute, struct control *control, struct data_link *data);
+
+/* Ends the thread and frees everything. false: it is still busy after 200 ms, and nothing was freed. */
+bool work_stop(struct work *work);
+
+/* Each is answered by a message when it is done, or by an Error. From the main thread; they return at once. */
+void work_load_model(struct work *work, uint32_t model, const char *path, const char *hash);
+void work_profile(struct work *work, uint32_t model, uint32_t warmups, uint32_t repeats);
+/* DeployReady when the stream table stands, Deployed when all inputs have come and the segments are warm. */
+void work_deploy(struct work *work, const Wire__Deploy *deploy);
+
+/* Where a stream's input tensors are to be received; NULL: no such stream, or another size. */
+void *work_input_room(struct work *work, uint32_t stream, uint64_t payload_bytes);
+void work_input_came(struct work *work, uint32_t stream);
+/* Is a result of this size plausible for the stream? */
+bool work_result_fits(struct work *work, uint32_t stream, uint64_t payload_bytes);
+
+/* The task starts when the monotonic clock reads due_ns. -1: no such stream. */
+int work_start_task(struct work *work, uint32_t stream, uint64_t task, int64_t due_ns);
+/* Forgets tasks that have not started. */
+void work_halt(struct work *work);
+
+#endif

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Driving: a thread of its own runs the event loop until all tasks have ended, while the run's thread hands the
+ * records on. This file is the drive's life; the way of a task is in drive_tasks.c.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/memory.h"
+#include "core/base/units.h"
+#include "core/world/drive_private.h"
+
+/* The run's clock starts so long after everything is ready: time to tell the first tasks. */
+#define BEGIN_AFTER_NS (100 * NS_PER_MS)
+
+void drive_fail(struct drive *drive, const struct error *why)
+{
+    if (drive->failure.kind == ERROR_NONE)
+        drive->failure = *why;
+    drive->over = true;
+}
+
+/* ---- events */
+
+void drive_tick(struct drive *drive, int64_t now_ns)
+{
+    struct error error = {0};
+    if (local_is_cancelled(drive->world)) {
+        error_set(&error, ERROR_CANCELLED, "stopped by the user; the tasks that had finished are kept");
+        drive_fail(drive, &error);
+    } else if (drive_clock_ns(drive, now_ns) > drive->scenario->time_limit_ns) {
+        char limit[UNITS_TEXT_BYTES];
+        error_set(&error, ERROR_RUN,
+                  "the run took longer than its time limit of %s; the tasks that had finished are kept (time_limit in "
+                  "the scenario sets it)",
+                  units_format_duration(limit, (double)drive->scenario->time_limit_ns));
+        drive_fail(drive, &error);
+    }
+    for (uint32_t i = 0; i < drive->scenario->stream_count && !drive->over; i++)
+        arrivals_advance(&drive->streams[i], now_ns);
+}
+
+static void end_cancelled(void *context, const struct station_end *end)
+{
+    struct task *task = end->user;
+    (void)context;
+    task->state = TASK_GOING_DOWN; /* the station does not hold it any more */
+    task_fail(task, task->cause);
+}
+
+static void lose_stream(struct drive *drive, struct stream_run *stream, const char *cause)
+{
+    if (!stream->ended)
+        drive->tasks_of -= stream->spec->task_count - stream->next_number;
+    stream->ended = true;
+    shaper_drop(drive->world->shaper, stream->spec->link);
+    for (uint64_t i = stream->first_open; i < stream->next_number; i++) {
+        if (stream->tasks[i])
+            task_fail(stream->tasks[i], cause);
+    }
+    station_cancel_stream(drive->station, stream->index, drive->station_now_ns, end_cancelled, drive);
+    drive->station_dirty = true;
+}
+
+void drive_lost(struct drive *drive, struct peer *peer)
+{
+    outbox_node_lost(drive->outbox, peer->node, peer->cause);
+    for (uint32_t i = 0; i < drive->scenario->stream_count; i++) {
+        if (drive->streams[i].spec->device == peer->node)
+            lose_stream(drive, &drive->streams[i], peer->cause);
+    }
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *context)
+{
+    struct drive *drive = context;
+    uint64_t expirations;
+    (void)what;
+    if (read(fd, &expirations, sizeof(expirations)) == sizeof(expirations)) {
+        drive->timer_ns = INT64_MAX;
+        drive->station_dirty = true;
+    }
+}
+
+static void arm_timer(struct drive *drive)
+{
+    int64_t wake_ns = station_wake_ns(drive->station);
+    if (wake_ns == drive->timer_ns)
+        return;
+    drive->timer_ns = wake_ns;
+    struct itimerspec when = {{0, 0}, {0, 0}};
+    if (wake_ns != INT64_MAX) {
+        int64_t at_ns = wake_ns + drive->world->zero_ns;
+        when.it_value = (struct timespec){.tv_sec = at_ns / NS_PER_S, .tv_nsec = at_ns % NS_PER_S};
+    }
+    timerfd_settime(drive->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+static void on_sample(evutil_socket_t fd, short what, void *context)
+{
+    struct drive *drive = context;
+    struct monitor_sample now;
+    (void)fd;
+    (void)what;
+    monitor_sample(&drive->monitor, &now);
+    struct node_sample sample = {.node = drive->scenario->station,
+                                 .at_ns = drive_clock_ns(drive, now.at_ns),
+                                 .cpu_share = now.cpu_share,
+                                 .resident_bytes = now.resident_bytes,
+                                 .machine_available_bytes = now.machine_available_bytes,
+                                 .machine_load = now.machine_load,
+                                 .energy_j = -1};
+    for (uint32_t i = 0; i < drive->scenario->node_count; i++) {
+        sample.received_bytes += drive->world->nodes[i].peer.received_bytes;
+        sample.sent_bytes += drive->world->nodes[i].peer.sent_bytes;
+    }
+    if (sample.at_ns >= 0)
+        outbox_sample(drive->outbox, &sample);
+}
+
+/* ---- the driving thread */
+
+static bool is_all_done(const struct drive *drive)
+{
+    if (drive->tasks_open)
+        return false;
+    for (uint32_t i = 0; i < drive->scenario->stream_count; i++) {
+        if (!drive->streams[i].ended)
+            return false;
+    }
+    return true;
+}
+
+static void tell_halt(struct drive *drive)
+{
+    Wire__Halt body = WIRE__HALT__INIT;
+    Wire__Message message = WIRE__MESSAGE__INIT;
+    message.body_case = WIRE__MESSAGE__BODY_HALT;
+    message.halt = &body;
+    for (uint32_t i = 0; i < drive->scenario->node_count; i++) {
+        if (drive->world->nodes[i].peer.open)
+            peer_tell(&drive->world->nodes[i].peer, &message);
+    }
+}
+
+/* The drive ends before its tasks: what workers still do is awaited (they stop at the next layer), the rest is told. */
+static void abandon_tasks(struct drive *drive)
+{
+    tell_halt(drive);
+    if (drive->tasks_open)
+        workers_cancel(drive->world->workers);
+    while (drive->slices_running) {
+        drive_work_done(drive, workers_take_done(drive->world->workers));
+        clock_sleep_until_ns(clock_now_ns() + NS_PER_MS);
+    }
+    for (uint32_t i = 0; i < drive->scenario->stream_count; i++) {
+        struct stream_run *stream = &drive->streams[i];
+        shaper_drop(drive->world->shaper, stream->spec->link);
+        for (uint64_t k = stream->first_open; k < stream->next_number; k++) {
+            if (stream->tasks[k])
+                task_abandon(stream->tasks[k], drive->failure.text);
+        }
+    }
+}
+
+static void *run_drive(void *argument)
+{
+    struct drive *drive = argument;
+    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+    drive->world->zero_ns = clock_now_ns() + BEGIN_AFTER_NS;
+    stress_begin(drive);
+    for (uint32_t i = 0; i < drive->scenario->node_count; i++) {
+        peer_resume(&drive->world->nodes[i].peer);
+        if (drive->world->nodes[i].peer.lost)
+            drive_lost(drive, &drive->world->nodes[i].peer); /* it went between deploying and driving */
+    }
+    drive_tick(drive, clock_now_ns());
+    while (!drive->over && !is_all_done(drive)) {
+        event_base_loop(drive->world->base, EVLOOP_ONCE);
+        if (drive->station_dirty && !drive->over)
+            tasks_dispatch(drive);
+        arm_timer(drive);
+    }
+    drive->over = true;
+    abandon_tasks(drive);
+    outbox_end(drive->outbox);
+    return NULL;
+}
+
+/* ---- life */
+
+static uint32_t most_layers(const struct scenario *scenario)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < scenario->model_count; i++) {
+        uint32_t layers = model_view(scenario->models[i].model)->layer_count;
+        most = layers > most ? layers : most;
+    }
+    return most;
+}
+
+static void open_streams(struct drive *drive)
+{
+    struct world *world = drive->world;
+    drive->streams = NEW_ARRAY(struct stream_run, drive->scenario->stream_count);
+    for (uint32_t i = 0; i < drive->scenario->stream_count; i++) {
+        struct stream_run *stream = &drive->streams[i];
+        stream->drive = drive;
+        stream->spec = &drive->scenario->streams[i];
+        const struct model *model = drive->scenario->models[stream->spec->model].model;
+        stream->index = i;
+        stream->cut = world->cuts[i];
+        stream->layer_count = model_view(model)->layer_count;
+        stream->goes_up = stream->cut < stream->layer_count || stream->spec->result_to_station;
+        payload_layout_make(&stream->up, model, stream->cut);
+        payload_layout_make(&stream->down, model, stream->layer_count);
+        stream->station_layer_ns = world->station_layer_ns[stream->spec->model] + stream->cut;
+        stream->tasks = NEW_ARRAY(struct task *, stream->spec->task_count);
+        drive->tasks_of += stream->spec->task_count;
+    }
+}
+
+static int64_t scheduler_now_ns(void *context)
+{
+    const struct world *world = context;
+    return clock_now_ns() - world->zero_ns;
+}
+
+static int open_station(struct drive *drive, struct error *error)
+{
+    struct world *world = drive->world;
+    const struct instance_host host = {
+        .label = "scheduler", .seed = world->setup.seed, .now_ns = scheduler_now_ns, .context = world};
+    drive->scheduler =
+        instance_open(world->setup.catalogue, NAPM_KIND_SCHEDULER, &drive->scenario->scheduler, &host, error);
+    if (!drive->scheduler)
+        return -1;
+    drive->station = station_new(drive->scheduler, workers_count(world->workers));
+    return 0;
+}
+
+static int open_timers(struct drive *drive, struct error *error)
+{
+    struct event_base *base = drive->world->base;
+    drive->timer_ns = INT64_MAX;
+    drive->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (drive->timer_fd < 0)
+        return error_set(error, ERROR_RUN, "making a timer: %s", strerror(errno));
+    drive->timer = event_new(base, drive->timer_fd, EV_READ | EV_PERSIST, on_timer, drive);
+    event_add(drive->timer, NULL);
+    int64_t every_ns = drive->scenario->sample_every_ns;
+    if (every_ns > 0) {
+        const struct timeval period = {.tv_sec = every_ns / NS_PER_S, .tv_usec = every_ns % NS_PER_S / NS_PER_US};
+        drive->sample_timer = event_new(base, -1, EV_PERSIST, on_sample, drive);
+        event_add(drive->sample_timer, &period);
+    }
+    return 0;
+}
+
+static void close_drive(struct drive *drive)
+{
+    drive->world->drive = NULL;
+    stress_close(drive);
+    if (drive->timer)
+        event_free(drive->timer);
+    if (drive->sample_timer)
+        event_free(drive->sample_timer);
+    if (drive->timer_fd >= 0)
+        close(drive->timer_fd);
+    if (drive->station)
+        station_free(drive->station);
+    if (drive->scheduler)
+        instance_close(drive->scheduler);
+    arrivals_close(drive);
+    for (uint32_t i = 0; i < drive->scenario->stream_count; i++) {
+        tasks_free(&drive->streams[i]);
+        payload_layout_free(&drive->streams[i].up);
+        payload_layout_free(&drive->streams[i].down);
+    }
+    free(drive->streams);
+    monitor_close(&drive->monitor);
+    outbox_free(drive->outbox);
+}
+
+int drive_run(struct world *world, const struct world_sink *sink, struct error *error)
+{
+    struct drive drive = {.world = world, .scenario = world->scenario, .timer_fd = -1};
+    pthread_t thread;
+    monitor_open(&drive.monitor);
+    drive.outbox = outbox_new(most_layers(drive.scenario));
+    open_streams(&drive);
+    world->zero_ns = clock_now_ns();
+    int status = open_station(&drive, error) || arrivals_open(&drive, error) || stress_open(&drive, error) ||
+                         open_timers(&drive, error)
+                     ? -1
+                     : 0;
+    if (status == 0) {
+        world->drive = &drive;
+        if (pthread_create(&thread, NULL, run_drive, &drive) == 0) {
+            outbox_deliver(drive.outbox, sink);
+            pthread_join(thread, NULL);
+            if (drive.failure.kind != ERROR_NONE) {
+                *error = drive.failure;
+                status = -1;
+            }
+        } else {
+            status = error_set(error, ERROR_RUN, "the driving thread cannot be started");
+        }
+    }
+    close_drive(&drive);
+    return status;
+}

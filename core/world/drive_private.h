@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Driving: the tasks of a run in the local world. Everything here belongs to the driving thread. */
+#ifndef NAPM_WORLD_DRIVE_PRIVATE_H
+#define NAPM_WORLD_DRIVE_PRIVATE_H
+
+#include "core/compute/stress.h"
+#include "core/station/station.h"
+#include "core/world/local_private.h"
+#include "core/world/outbox.h"
+
+/* Where a task is. */
+enum task_state {
+    TASK_ON_DEVICE, /* its start has been sent */
+    TASK_GOING_UP, /* its frame is arriving, or is on the link */
+    TASK_AT_STATION, /* a job of the station */
+    TASK_GOING_DOWN, /* its result is on the link */
+    TASK_COMING_IN, /* its result has been sent to the device, which will say when it came in */
+};
+
+/* Room for the tensors of one task, from its frame's arrival to the task's end. */
+struct task_room {
+    struct task_room *next;
+    uint8_t *cut, *result; /* padded as in frames */
+    const void **arriving; /* the tensors in `cut` */
+};
+
+struct stream_run;
+
+struct task {
+    struct passage passage; /* first: the passage is the task */
+    struct stream_run *stream;
+    struct task *next_free;
+    uint64_t number;
+    enum task_state state;
+    bool link_done, content_done; /* of going up */
+    bool in_slice; /* a worker has it: it must not be touched */
+    bool failing; /* ends as failed as soon as nobody uses it */
+    int64_t due_ns, device_began_ns, device_ended_ns, arrived_ns, station_ended_ns, returned_ns; /* monotonic clock */
+    int64_t remote_ns;
+    uint32_t slices, home; /* worker that computes it */
+    uint64_t digest;
+    struct task_room *room;
+    struct worker_item item;
+    struct peer_outgoing out;
+    char cause[512]; /* why it fails */
+    int64_t *layer_ns; /* of all of the model's layers */
+};
+
+/* A stream while it is driven. */
+struct stream_run {
+    struct drive *drive;
+    const struct scenario_stream *spec;
+    uint32_t index, cut, layer_count;
+    bool goes_up; /* its tasks send something to the station */
+    struct payload_layout up, down;
+    const int64_t *station_layer_ns; /* of the layers behind the cut */
+    struct instance *arrivals;
+    struct napm_loadgen_arrivals arrivals_hook;
+    bool waiting; /* for a completion, before it can say when the next task comes */
+    bool has_next, ended;
+    int64_t next_at_ns;
+    uint64_t next_number, first_open, open_count; /* tasks made; oldest that may be unfinished; unfinished */
+    struct task **tasks; /* by number; NULL: not made yet, or over */
+    struct task *free_tasks;
+    struct task_room *free_rooms;
+};
+
+struct drive {
+    struct world *world;
+    const struct scenario *scenario;
+    struct outbox *outbox;
+    struct stream_run *streams;
+    struct instance *scheduler;
+    struct station *station;
+    bool station_dirty; /* something happened: a slice may be dispatched */
+    int64_t station_now_ns; /* last time given to it */
+    int timer_fd; /* for station_wake_ns */
+    struct event *timer, *sample_timer;
+    int64_t timer_ns;
+    struct monitor monitor;
+    struct stress *stress; /* of the station */
+    Wire__Stress **stress_levels; /* by node; NULL: none */
+    uint64_t tasks_done, tasks_of, tasks_open;
+    uint32_t slices_running;
+    bool over; /* stop driving: all is done, or failure says why not */
+    struct error failure;
+};
+
+static inline int64_t drive_clock_ns(const struct drive *drive, int64_t at_ns)
+{
+    return at_ns - drive->world->zero_ns;
+}
+
+/* Ends the drive as failed. */
+void drive_fail(struct drive *drive, const struct error *why);
+
+/* ---- drive_arrivals.c: when tasks start, and artificial load */
+int arrivals_open(struct drive *drive, struct error *error);
+void arrivals_close(struct drive *drive);
+void arrivals_advance(struct stream_run *stream, int64_t now_ns); /* starts tasks that are due soon */
+void arrivals_completed(struct stream_run *stream, uint64_t number, bool failed, int64_t now_ns);
+int stress_open(struct drive *drive, struct error *error); /* asks the generators for their levels */
+void stress_begin(struct drive *drive); /* once the run's clock is known */
+void stress_close(struct drive *drive);
+
+/* ---- drive_tasks.c: the way of a task */
+void task_start(struct stream_run *stream, int64_t due_ns);
+void task_fail(struct task *task, const char *cause); /* at once, or as soon as no worker uses it */
+void task_abandon(struct task *task, const char *cause); /* the drive is over before the task */
+void tasks_dispatch(struct drive *drive); /* gives the station's workers what they can do */
+void tasks_free(struct stream_run *stream);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the local world share. */
+#ifndef NAPM_WORLD_LOCAL_PRIVATE_H
+#define NAPM_WORLD_LOCAL_PRIVATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <event2/event.h>
+
+#include "core/compute/monitor.h"
+#include "core/wire/frame.h"
+#include "core/world/peer.h"
+#include "core/world/shaper.h"
+#include "core/world/station_worker.h"
+#include "core/world/world.h"
+
+struct drive;
+struct listener;
+struct probe;
+
+/* A node and how far it has been set up. */
+struct local_node {
+    struct peer peer; /* devices */
+    struct node_facts facts;
+    char *host, *machine, *system, *backend; /* behind the facts */
+    bool greeted, configured, connected, deploy_ready, deployed;
+    bool *loaded; /* by model */
+    int64_t *profile; /* where a profile's result is to go; NULL: none is awaited */
+    uint32_t profile_layers;
+    bool profiled;
+};
+
+/* What travels over a shaped link; embedded in what it belongs to. */
+struct passage {
+    void (*arrived)(struct world *world, struct passage *passage);
+};
+
+struct world {
+    struct world_setup setup;
+    const struct scenario *scenario;
+    struct event_base *base;
+    struct event *tick, *done_event;
+    struct local_node *nodes; /* by node index */
+    struct peer_owner owner;
+    struct listener *listener;
+    uint8_t secret[FRAME_SECRET_BYTES];
+    struct shaper *shaper;
+    struct workers *workers;
+    struct worker_stream *worker_streams; /* by stream, once deployed */
+    int64_t **station_layer_ns; /* by model, once deployed: a copy of the station's profile */
+    uint32_t *cuts; /* by stream, once deployed */
+    struct error trouble; /* while setting up: what a node complained of; kind ERROR_NONE: nothing */
+    struct probe *probe; /* while a link is being probed */
+    struct drive *drive; /* while driving */
+    int64_t zero_ns; /* 0 of the run's clock, on the monotonic one */
+};
+
+/* Runs the event loop until `ready` says so; -1: trouble, cancel, or the time is over. `what` is being waited for. */
+int local_wait(struct world *world, bool (*ready)(struct world *world, void *argument), void *argument,
+               int64_t limit_ns, const char *what, struct error *error);
+bool local_is_cancelled(const struct world *world);
+
+/* Hands a frame to a link, and calls passage->arrived when it comes out: now, where the link is not shaped. */
+void local_pass(struct world *world, uint32_t link, enum link_direction direction, uint64_t bytes, int64_t sent_ns,
+                struct passage *passage);
+
+/* Tensors of a payload: sizes and places of the cut tensors of a model at cut c. */
+struct payload_layout {
+    uint32_t count;
+    uint64_t *offsets; /* in the payload */
+    uint64_t tensor_bytes, payload_bytes; /* in all: without and with padding */
+};
+void payload_layout_make(struct payload_layout *layout, const struct model *model, uint32_t cut);
+void payload_layout_free(struct payload_layout *layout);
+
+/* ---- listener.c: data connections of agents that know the secret */
+struct listener *listener_open(struct world *world, struct error *error);
+void listener_close(struct listener *listener);
+uint16_t listener_port(const struct listener *listener);
+void listener_check(struct listener *listener, int64_t now_ns); /* now and then: ends strangers that say nothing */
+
+/* ---- probe.c */
+int probe_link(struct world *world, uint32_t link, struct link_report report[2], struct error *error);
+int probe_frame_begin(struct world *world, struct peer *peer, const struct frame_header *header, void **payload,
+                      struct error *error);
+int probe_frame_end(struct world *world, struct peer *peer, const struct frame_header *header, struct error *error);
+
+/* ---- drive.c */
+int drive_run(struct world *world, const struct world_sink *sink, struct error *error);
+int drive_message(struct drive *drive, struct peer *peer, const Wire__Message *message, struct error *error);
+int drive_frame_begin(struct drive *drive, struct peer *peer, const struct frame_header *header, int64_t **layer_ns,
+                      void **payload, struct error *error);
+int drive_frame_end(struct drive *drive, struct peer *peer, const struct frame_header *header, struct error *error);
+void drive_work_done(struct drive *drive, struct worker_item *items);
+void drive_lost(struct drive *drive, struct peer *peer);
+void drive_tick(struct drive *drive, int64_t now_ns);
+
+#endif
