@@ -162,7 +162,7 @@ void ledger_close(struct ledger *ledger)
     if (!ledger)
         return;
     writer_end(ledger);
-    if (ledger->writer.error.kind != ERROR_NONE)
+    if (ledger->writer.error.kind != ERROR_NONE && !ledger->writer.told)
         log_error("ledger", "%s", ledger->writer.error.text);
     sql_close(&ledger->sql);
     pthread_mutex_destroy(&ledger->database);

@@ -44,7 +44,7 @@ struct writer {
     pthread_mutex_t lock; /* of everything here */
     pthread_cond_t work, written;
     pthread_t thread;
-    bool started, closing, busy, hurry;
+    bool started, closing, busy, hurry, told; /* told: a caller has had the error */
     struct batch waiting, writing;
     struct error error; /* the first failure: later calls return it */
 };

@@ -170,6 +170,13 @@ void writer_end(struct ledger *ledger)
     pthread_mutex_destroy(&writer->lock);
 }
 
+static void tell(struct writer *writer, struct error *error)
+{
+    if (error)
+        *error = writer->error;
+    writer->told = true;
+}
+
 /* Takes the lock, with the thread running and room in the queue; -1 (lock not held) where writing has failed. */
 static int enter(struct ledger *ledger, struct error *error)
 {
@@ -188,8 +195,7 @@ static int enter(struct ledger *ledger, struct error *error)
         pthread_cond_wait(&writer->written, &writer->lock);
     if (writer->error.kind == ERROR_NONE)
         return 0;
-    if (error)
-        *error = writer->error;
+    tell(writer, error);
     pthread_mutex_unlock(&writer->lock);
     return -1;
 }
@@ -244,8 +250,8 @@ int writer_flush(struct ledger *ledger, struct error *error)
         pthread_cond_wait(&writer->written, &writer->lock);
     writer->hurry = false;
     int result = writer->error.kind == ERROR_NONE ? 0 : -1;
-    if (result != 0 && error)
-        *error = writer->error;
+    if (result != 0)
+        tell(writer, error);
     pthread_mutex_unlock(&writer->lock);
     return result;
 }
