@@ -11,7 +11,7 @@
 #include "core/base/file.h"
 #include "core/base/memory.h"
 #include "core/base/random.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_target.h"
 
 #define RUN_NS (1500 * NS_PER_MS)
 #define MAX_SEEDS 32

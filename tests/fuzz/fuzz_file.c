@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_target.h"
 
 const char *fuzz_file(const uint8_t *bytes, size_t size)
 {

@@ -18,7 +18,7 @@
 #include "core/model/describe.h"
 #include "core/model/model.h"
 #include "models/net.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_target.h"
 
 /* ---- seeds: small graphs that together use every operator's reader */
 

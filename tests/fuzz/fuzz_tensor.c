@@ -8,7 +8,7 @@
 
 #include "core/base/memory.h"
 #include "core/model/tensor_file.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_target.h"
 
 enum { NPY, PB, CIFAR10, READERS };
 
