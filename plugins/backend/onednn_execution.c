@@ -122,7 +122,7 @@ void execution_start(struct execution *execution, const void *const *inputs)
 
 void execution_use_threads(const struct execution *execution)
 {
-    shim_set_threads(execution->segment->plan->threads);
+    shim_set_threads(execution->segment->plan->how.threads);
 }
 
 int execution_run_layer(struct execution *execution, struct reason *why)
@@ -134,7 +134,7 @@ int execution_run_layer(struct execution *execution, struct reason *why)
          i++) {
         struct ready *ready = &execution->ready[i];
         if (ready->plain)
-            ready->plain->run(ready->plain, ready->arguments, ready->output, segment->plan->threads);
+            ready->plain->run(ready->plain, ready->arguments, ready->output, segment->plan->how.threads);
         else if (shim_call_run(ready->call))
             return refuse(why, "oneDNN %s failed in layer %u of a segment of model %s", shim_version(),
                           execution->next_layer, segment->plan->model->name);

@@ -59,10 +59,17 @@ struct plan_tensor {
     uint32_t uses; /* operators and model outputs that read it */
 };
 
+/* How a model is to be planned. */
+struct plan_how {
+    uint32_t threads;
+    int winograd; /* may Winograd's algorithm be used? */
+};
+
 struct plan {
     struct shim *shim;
     const struct napm_model *model;
-    uint32_t threads;
+    struct plan_how how;
+    uint32_t channel_block; /* see shim_channel_block */
     struct plan_tensor *tensors; /* one for each of the model's */
     struct plan_step *steps;
     uint32_t step_count;
@@ -70,7 +77,8 @@ struct plan {
 };
 
 /* Plans a model; NULL with the reason. The model outlives the plan. */
-struct plan *plan_new(struct shim *shim, const struct napm_model *model, uint32_t threads, struct reason *why);
+struct plan *plan_new(struct shim *shim, const struct napm_model *model, const struct plan_how *how,
+                      struct reason *why);
 void plan_free(struct plan *plan);
 
 uint64_t plan_constant_bytes(const struct plan_constant *constant);

@@ -28,13 +28,16 @@ void shim_set_threads(uint32_t threads);
 /* Version of the library, such as "2.6.3", in static memory. */
 const char *shim_version(void);
 
+/* Channels in a block of the layouts that this processor's older kernels want: 16, 8, or 0 where there are none. */
+uint32_t shim_channel_block(void);
+
 /* ---- layouts: shape and place of every element of a float tensor; immutable */
 struct shim_layout;
 struct shim_layout *shim_layout_dense(uint32_t rank, const int64_t *dims); /* row-major */
 struct shim_layout *shim_layout_strided(uint32_t rank, const int64_t *dims, const int64_t *strides);
 struct shim_layout *shim_layout_any(uint32_t rank, const int64_t *dims); /* the kernel chooses */
-/* Innermost channel (dimension 1), as "channels last" frameworks have it; rank 3 or more. */
-struct shim_layout *shim_layout_channels_last(uint32_t rank, const int64_t *dims);
+/* Channels (dimension 1) in blocks of `block` that lie innermost: "nChw16c" and the like; rank 3 to 5. */
+struct shim_layout *shim_layout_channels_blocked(uint32_t rank, const int64_t *dims, uint32_t block);
 struct shim_layout *shim_layout_copy(const struct shim_layout *layout);
 void shim_layout_free(struct shim_layout *layout);
 int shim_layout_equal(const struct shim_layout *a, const struct shim_layout *b);
@@ -83,7 +86,7 @@ struct shim_window {
 
 /* Weights are (output, input/groups, spatial...), with a leading group dimension where groups > 1. */
 struct shim_convolution {
-    const struct shim_layout *source, *weights, *bias /* may be NULL */, *destination;
+    struct shim_layout *source, *weights, *bias /* may be NULL */, *destination; /* the caller's */
     struct shim_window window;
     int winograd;
 };
@@ -123,6 +126,8 @@ struct shim_kernel *shim_make_reorder(struct shim *shim, const struct shim_layou
 
 void shim_kernel_free(struct shim_kernel *kernel);
 uint64_t shim_kernel_scratch_bytes(const struct shim_kernel *kernel);
+/* Is this more than the library's plain fallback? */
+int shim_kernel_is_fast(const struct shim_kernel *kernel);
 const char *shim_kernel_name(const struct shim_kernel *kernel); /* which implementation; owned by the kernel */
 
 /* ---- what a kernel is given */

@@ -76,6 +76,15 @@ const char *shim_version(void)
     return text;
 }
 
+/* The numbers are sets of bits: 0x27 holds every AVX-512 server processor, 0x07 AVX2; others have none of them. */
+uint32_t shim_channel_block(void)
+{
+    unsigned isa = (unsigned)dnnl_get_effective_cpu_isa();
+    if ((isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core)
+        return 16;
+    return (isa & dnnl_cpu_isa_avx2) == dnnl_cpu_isa_avx2 ? 8 : 0;
+}
+
 /* ---- layouts */
 
 static struct shim_layout *layout_from(const dnnl_memory_desc_t *md)
@@ -110,16 +119,15 @@ struct shim_layout *shim_layout_dense(uint32_t rank, const int64_t *dims)
     return shim_layout_strided(rank, dims, strides);
 }
 
-struct shim_layout *shim_layout_channels_last(uint32_t rank, const int64_t *dims)
+struct shim_layout *shim_layout_channels_blocked(uint32_t rank, const int64_t *dims, uint32_t block)
 {
-    int64_t strides[SHIM_MAX_RANK], step = dims[1];
-    for (uint32_t i = rank; i-- > 2;) {
-        strides[i] = step;
-        step *= dims[i];
-    }
-    strides[1] = 1;
-    strides[0] = step;
-    return shim_layout_strided(rank, dims, strides);
+    static const dnnl_format_tag_t tags[2][3] = {{dnnl_aBc8b, dnnl_aBcd8b, dnnl_aBcde8b},
+                                                 {dnnl_aBc16b, dnnl_aBcd16b, dnnl_aBcde16b}};
+    dnnl_memory_desc_t md;
+    if (rank < 3 || rank > 5 || (block != 8 && block != 16) ||
+        dnnl_memory_desc_init_by_tag(&md, (int)rank, dims, dnnl_f32, tags[block / 16][rank - 3]) != dnnl_success)
+        return NULL;
+    return layout_from(&md);
 }
 
 struct shim_layout *shim_layout_any(uint32_t rank, const int64_t *dims)
@@ -406,6 +414,11 @@ const char *shim_kernel_name(const struct shim_kernel *kernel)
     if (dnnl_primitive_desc_query(kernel->pd, dnnl_query_impl_info_str, 0, (void *)&name) != dnnl_success)
         return "";
     return name;
+}
+
+int shim_kernel_is_fast(const struct shim_kernel *kernel)
+{
+    return strncmp(shim_kernel_name(kernel), "ref", 3) != 0;
 }
 
 struct shim_layout *shim_kernel_layout(const struct shim_kernel *kernel, enum shim_slot slot)

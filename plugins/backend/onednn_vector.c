@@ -63,26 +63,43 @@ void plain_matrix_pack(int64_t outputs, int64_t inputs, const void *source, int6
     }
 }
 
+/* Eight sums by name: as an array they would live in memory at the compiler's usual level of optimisation. */
 FOR_EACH_CPU
 static void wide_panel(const float *restrict panel, const float *restrict vector, int64_t inputs, float *restrict sums)
 {
-    lanes even[4] = {{0}}, odd[4] = {{0}};
+    lanes even0 = {0}, even1 = {0}, even2 = {0}, even3 = {0}, odd0 = {0}, odd1 = {0}, odd2 = {0}, odd3 = {0};
     const lanes *weights = (const lanes *)panel;
     int64_t k = 0;
     for (; k + 2 <= inputs; k += 2, weights += 8) {
-        for (int i = 0; i < 8; i++)
-            __builtin_prefetch((const float *)weights + AHEAD + 16 * i, 0, 3);
-        lanes first = vector[k] - (lanes){0}, second = vector[k + 1] - (lanes){0};
-        for (int i = 0; i < 4; i++) {
-            even[i] += first * weights[i];
-            odd[i] += second * weights[4 + i];
-        }
+        const float *ahead = (const float *)weights + AHEAD;
+        __builtin_prefetch(ahead, 0, 3);
+        __builtin_prefetch(ahead + 16, 0, 3);
+        __builtin_prefetch(ahead + 32, 0, 3);
+        __builtin_prefetch(ahead + 48, 0, 3);
+        __builtin_prefetch(ahead + 64, 0, 3);
+        __builtin_prefetch(ahead + 80, 0, 3);
+        __builtin_prefetch(ahead + 96, 0, 3);
+        __builtin_prefetch(ahead + 112, 0, 3);
+        even0 += vector[k] * weights[0];
+        even1 += vector[k] * weights[1];
+        even2 += vector[k] * weights[2];
+        even3 += vector[k] * weights[3];
+        odd0 += vector[k + 1] * weights[4];
+        odd1 += vector[k + 1] * weights[5];
+        odd2 += vector[k + 1] * weights[6];
+        odd3 += vector[k + 1] * weights[7];
     }
-    for (; k < inputs; k++, weights += 4)
-        for (int i = 0; i < 4; i++)
-            even[i] += vector[k] * weights[i];
-    for (int i = 0; i < 4; i++)
-        ((lanes *)sums)[i] = even[i] + odd[i];
+    if (k < inputs) {
+        even0 += vector[k] * weights[0];
+        even1 += vector[k] * weights[1];
+        even2 += vector[k] * weights[2];
+        even3 += vector[k] * weights[3];
+    }
+    lanes *to = (lanes *)sums;
+    to[0] = even0 + odd0;
+    to[1] = even1 + odd1;
+    to[2] = even2 + odd2;
+    to[3] = even3 + odd3;
 }
 
 FOR_EACH_CPU
