@@ -279,6 +279,15 @@ static int read_json_text(const struct replay_times *times, const struct entry *
     return copy_text(times, json_string_value(value), text, error);
 }
 
+static int read_json_layer(const struct replay_times *times, struct entry *entry, const json_t *layer, char *error)
+{
+    double number = json_is_number(layer) ? json_number_value(layer) : -1.0;
+    if (!(number >= 0.0 && number <= UINT32_MAX) || number != floor(number))
+        return fail(times, entry->place, error, "layer is not a number from 0 on");
+    entry->layer = (int64_t)number;
+    return 0;
+}
+
 static int read_element(struct replay_times *times, size_t place, const json_t *object, char *error)
 {
     struct entry entry = {.layer = -1, .place = place};
@@ -286,10 +295,8 @@ static int read_element(struct replay_times *times, size_t place, const json_t *
         return fail(times, place, error, "is not an object");
     const json_t *layer = json_object_get(object, "layer");
     int result = 0;
-    if (layer && (!json_is_integer(layer) || json_integer_value(layer) < 0))
-        result = fail(times, place, error, "layer is not a number from 0 on");
-    else if (layer)
-        entry.layer = json_integer_value(layer);
+    if (layer)
+        result = read_json_layer(times, &entry, layer, error);
     if (result == 0)
         result = read_json_text(times, &entry, object, "name", &entry.name, error);
     if (result == 0)
