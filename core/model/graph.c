@@ -2,15 +2,21 @@
 /* The graph as it is being worked on. */
 #include "core/model/graph.h"
 
-#include <obstack.h>
+#include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <uthash.h>
 
-#define obstack_chunk_alloc memory_new
-#define obstack_chunk_free free
+#define CHUNK_BYTES 65536
+
+/* Small things are cut from chunks and freed all at once. */
+struct chunk {
+    struct chunk *before;
+    size_t used, room;
+    alignas(max_align_t) uint8_t bytes[];
+};
 
 struct name_entry {
     const char *name;
@@ -19,7 +25,7 @@ struct name_entry {
 };
 
 struct graph_private {
-    struct obstack small; /* everything small, freed at once */
+    struct chunk *chunks; /* the newest first */
     struct name_entry *by_name;
     ARRAY_OF(void *) blocks;
     ARRAY_OF(struct file_map) maps;
@@ -29,7 +35,6 @@ struct graph *graph_new(void)
 {
     struct graph *graph = NEW(struct graph);
     graph->own = NEW(struct graph_private);
-    obstack_init(&graph->own->small);
     return graph;
 }
 
@@ -44,7 +49,10 @@ void graph_free(struct graph *graph)
         file_unmap(&graph->own->maps.items[i]);
     ARRAY_FREE(&graph->own->blocks);
     ARRAY_FREE(&graph->own->maps);
-    obstack_free(&graph->own->small, NULL);
+    for (struct chunk *chunk = graph->own->chunks, *before; chunk; chunk = before) {
+        before = chunk->before;
+        free(chunk);
+    }
     ARRAY_FREE(&graph->values);
     ARRAY_FREE(&graph->nodes);
     ARRAY_FREE(&graph->inputs);
@@ -55,9 +63,16 @@ void graph_free(struct graph *graph)
 
 void *graph_allocate(struct graph *graph, size_t bytes)
 {
-    void *block = obstack_alloc(&graph->own->small, bytes);
-    memset(block, 0, bytes);
-    return block;
+    struct chunk *chunk = graph->own->chunks;
+    size_t unit = alignof(max_align_t), size = bytes < SIZE_MAX - unit ? (bytes + unit - 1) / unit * unit : bytes;
+    if (!chunk || chunk->room - chunk->used < size) {
+        size_t room = size > CHUNK_BYTES ? size : CHUNK_BYTES;
+        chunk = memory_new(room <= SIZE_MAX - sizeof(*chunk) ? sizeof(*chunk) + room : SIZE_MAX);
+        *chunk = (struct chunk){.before = graph->own->chunks, .room = room};
+        graph->own->chunks = chunk;
+    }
+    chunk->used += size;
+    return chunk->bytes + chunk->used - size;
 }
 
 const char *graph_text(struct graph *graph, const void *bytes, size_t count)

@@ -166,7 +166,7 @@ static int read_mapped(const char *path, int (*parse)(const struct file_map *, s
     *tensor = (struct tensor){0};
     if (file_map(path, &map, error))
         return -1;
-    int status = parse(&map, tensor, error);
+    int status = map.size ? parse(&map, tensor, error) : error_set(error, ERROR_INPUT, "the file is empty");
     file_unmap(&map);
     if (status) {
         tensor_free(tensor);
