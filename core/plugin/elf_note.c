@@ -110,7 +110,7 @@ static uint64_t padded(uint64_t value, uint64_t to)
     return (value + to - 1) / to * to;
 }
 
-/* Walks one segment of notes. `to` is what names and descriptions are padded to. */
+/* Walks one segment of notes, whose descriptions and next notes begin at multiples of `to` from the segment's start. */
 static int read_segment(const uint8_t *bytes, uint64_t count, uint64_t to, struct plugin_notes *notes,
                         struct error *error)
 {
@@ -118,13 +118,13 @@ static int read_segment(const uint8_t *bytes, uint64_t count, uint64_t to, struc
     while (count - at >= sizeof(ElfW(Nhdr))) {
         ElfW(Nhdr) head;
         memcpy(&head, bytes + at, sizeof(head));
-        uint64_t name_at = at + sizeof(head), description_at = name_at + padded(head.n_namesz, to);
+        uint64_t name_at = at + sizeof(head), description_at = padded(name_at + head.n_namesz, to);
         if (description_at > count || head.n_descsz > count - description_at)
             return error_set(error, ERROR_PLUGIN, "Its ELF notes are malformed: build it again");
         if (head.n_type == NAPM_NOTE_TYPE && head.n_namesz == 5 && memcmp(bytes + name_at, "NAPM", 5) == 0 &&
             add_note(bytes + description_at, head.n_descsz, notes, error))
             return -1;
-        at = description_at + padded(head.n_descsz, to);
+        at = padded(description_at + head.n_descsz, to);
         if (at > count)
             break; /* the last description may lack its padding */
     }
