@@ -38,7 +38,7 @@ struct graph_value {
 };
 
 struct graph_attribute {
-    struct napm_attribute seen; /* what plugins see */
+    struct napm_attribute seen; /* what plugins see, unless its type is 0 or GRAPH_ATTRIBUTE_TENSOR */
     uint32_t tensor; /* value, where type is GRAPH_ATTRIBUTE_TENSOR */
 };
 

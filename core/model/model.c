@@ -138,7 +138,7 @@ static const struct napm_operator *build_operator(struct builder *b, const struc
     op->outputs = tensor_indices(b, node->outputs, node->output_count);
     const struct napm_attribute **attributes = builder_array(b, node->attribute_count, sizeof(*attributes));
     for (uint32_t i = 0; i < node->attribute_count; i++)
-        if (node->attributes[i].seen.type != GRAPH_ATTRIBUTE_TENSOR)
+        if (node->attributes[i].seen.type != 0 && node->attributes[i].seen.type != GRAPH_ATTRIBUTE_TENSOR)
             attributes[op->attribute_count++] = &node->attributes[i].seen;
     op->attributes = attributes;
     return op;

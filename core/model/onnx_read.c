@@ -244,16 +244,28 @@ static void copy_numbers(struct reader *reader, struct napm_attribute *seen, con
     seen->count = (uint32_t)(seen->type == NAPM_ATTRIBUTE_REALS ? proto->n_floats : proto->n_ints);
 }
 
-/* Files of IR versions before 3 do not state an attribute's type: then it is told from what is there. */
+/*
+ * The type of an attribute that carries no tensor; 0 for kinds that are not read (graphs...). Files of IR versions
+ * before 3 do not state it: then it is told from what is there.
+ */
 static uint32_t attribute_type(const Onnx__AttributeProto *proto)
 {
-    if (proto->has_type)
+    if (!proto->has_type)
+        return proto->has_f      ? NAPM_ATTRIBUTE_REAL
+               : proto->has_i    ? NAPM_ATTRIBUTE_INTEGER
+               : proto->has_s    ? NAPM_ATTRIBUTE_TEXT
+               : proto->n_floats ? NAPM_ATTRIBUTE_REALS
+                                 : NAPM_ATTRIBUTE_INTEGERS;
+    switch ((uint32_t)proto->type) {
+    case NAPM_ATTRIBUTE_REAL:
+    case NAPM_ATTRIBUTE_INTEGER:
+    case NAPM_ATTRIBUTE_TEXT:
+    case NAPM_ATTRIBUTE_REALS:
+    case NAPM_ATTRIBUTE_INTEGERS:
         return (uint32_t)proto->type;
-    return proto->has_f      ? NAPM_ATTRIBUTE_REAL
-           : proto->has_i    ? NAPM_ATTRIBUTE_INTEGER
-           : proto->has_s    ? NAPM_ATTRIBUTE_TEXT
-           : proto->n_floats ? NAPM_ATTRIBUTE_REALS
-                             : NAPM_ATTRIBUTE_INTEGERS;
+    default:
+        return 0;
+    }
 }
 
 static int read_plain_attribute(struct reader *reader, const struct protowire_field *field,

@@ -296,6 +296,22 @@ static void an_unknown_operator_is_named_with_node_and_opset(void **state)
     assert_refused(s, "com.example");
 }
 
+static void a_constant_that_says_tensor_but_has_none_is_refused(void **state)
+{
+    (void)state;
+    struct small *s = small_new();
+    Onnx__AttributeProto value = ONNX__ATTRIBUTE_PROTO__INIT, *attributes[] = {&value};
+    value.name = (char *)(uintptr_t) "value";
+    value.has_type = 1;
+    value.type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR;
+    fill_node(s, 1, "Constant", "", NULL, "c");
+    s->node[1].n_input = 0;
+    s->node[1].n_attribute = 1;
+    s->node[1].attribute = attributes;
+    s->graph.n_node = 2;
+    assert_refused(s, "node 'c' (Constant, opset 13)");
+}
+
 static void an_opset_that_is_too_old_is_refused(void **state)
 {
     (void)state;
@@ -482,6 +498,7 @@ int main(void)
         cmocka_unit_test(constants_of_old_files_that_list_weights_as_inputs_are_no_inputs),
         cmocka_unit_test(nodes_may_stand_in_any_order),
         cmocka_unit_test(an_unknown_operator_is_named_with_node_and_opset),
+        cmocka_unit_test(a_constant_that_says_tensor_but_has_none_is_refused),
         cmocka_unit_test(an_opset_that_is_too_old_is_refused),
         cmocka_unit_test(a_cycle_is_refused),
         cmocka_unit_test(a_name_that_is_defined_twice_is_refused),
