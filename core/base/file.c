@@ -79,10 +79,34 @@ int file_write_atomically(const char *path, const void *bytes, size_t count, str
     return failed ? -1 : 0;
 }
 
+static void write_digest(XXH128_hash_t h, char digest[FILE_DIGEST_BYTES])
+{
+    snprintf(digest, FILE_DIGEST_BYTES, "%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64);
+}
+
 void file_digest(const void *bytes, size_t count, char digest[FILE_DIGEST_BYTES])
 {
-    XXH128_hash_t h = XXH3_128bits(bytes, count);
-    snprintf(digest, FILE_DIGEST_BYTES, "%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64);
+    write_digest(XXH3_128bits(bytes, count), digest);
+}
+
+int file_digest_map(const struct file_map *map, char digest[FILE_DIGEST_BYTES])
+{
+    const size_t window_bytes = (size_t)8 << 20;
+    XXH3_state_t *state = XXH3_createState();
+    if (!state || XXH3_128bits_reset(state) != XXH_OK) {
+        XXH3_freeState(state);
+        return -1;
+    }
+    for (size_t at = 0; at < map->size; at += window_bytes) {
+        size_t count = map->size - at < window_bytes ? map->size - at : window_bytes;
+        void *window = (void *)(uintptr_t)(map->bytes + at);
+        madvise(window, count, MADV_WILLNEED);
+        XXH3_128bits_update(state, window, count);
+        madvise(window, count, MADV_DONTNEED);
+    }
+    write_digest(XXH3_128bits_digest(state), digest);
+    XXH3_freeState(state);
+    return 0;
 }
 
 char *file_path_beside(const char *beside, const char *path)

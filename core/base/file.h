@@ -24,6 +24,9 @@ int file_write_atomically(const char *path, const void *bytes, size_t count, str
 #define FILE_DIGEST_BYTES 33
 void file_digest(const void *bytes, size_t count, char digest[FILE_DIGEST_BYTES]);
 
+/* The same digest of a whole map, leaving none of its pages in memory; -1 where there is no memory for it. */
+int file_digest_map(const struct file_map *map, char digest[FILE_DIGEST_BYTES]);
+
 /* `path` seen from the folder of `beside` (absolute paths stay). free() the result. */
 char *file_path_beside(const char *beside, const char *path);
 

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "core/base/log.h"
 #include "core/model/onnx.pb-c.h"
@@ -520,26 +519,19 @@ static int read_model(struct reader *reader, const struct file_map *map)
     return read_graph(reader, &graph);
 }
 
-/* The digest of the file, and of its external data where there is any. Lets go of the pages that it touched. */
-static void digest_files(struct reader *reader, const struct file_map *map)
+/* The digest of the file, and of its external data where there is any. */
+static int digest_files(struct reader *reader, const struct file_map *map)
 {
-    ARRAY_OF(char) all = {0};
-    char one[FILE_DIGEST_BYTES];
-    file_digest(map->bytes, map->size, reader->graph->digest);
-    madvise((void *)(uintptr_t)map->bytes, map->size, MADV_DONTNEED);
-    for (size_t i = 0; i < reader->externals.count; i++) {
-        const struct file_map *external = &reader->externals.items[i].map;
-        file_digest(external->bytes, external->size, one);
-        madvise((void *)(uintptr_t)external->bytes, external->size, MADV_DONTNEED);
-        for (size_t k = 0; k < sizeof(one); k++)
-            *ARRAY_ADD(&all) = one[k];
-    }
-    if (all.count) {
-        for (size_t k = 0; k < sizeof(one); k++)
-            *ARRAY_ADD(&all) = reader->graph->digest[k];
-        file_digest(all.items, all.count, reader->graph->digest);
-    }
-    ARRAY_FREE(&all);
+    char(*all)[FILE_DIGEST_BYTES] = memory_new_array(reader->externals.count + 1, sizeof(*all));
+    int status = file_digest_map(map, all[0]);
+    for (size_t i = 0; i < reader->externals.count && !status; i++)
+        status = file_digest_map(&reader->externals.items[i].map, all[i + 1]);
+    if (reader->externals.count)
+        file_digest(all, (reader->externals.count + 1) * sizeof(*all), reader->graph->digest);
+    else
+        memcpy(reader->graph->digest, all[0], sizeof(all[0]));
+    free(all);
+    return status ? error_set(reader->error, ERROR_RUN, "no memory to take the file's digest") : 0;
 }
 
 struct graph *onnx_read(const char *path, struct error *error)
@@ -553,7 +545,7 @@ struct graph *onnx_read(const char *path, struct error *error)
     reader.graph->fold_room_bytes = (UINT64_C(64) << 20) + 4 * (uint64_t)map.size;
     int status = map.size ? read_model(&reader, &map) : error_set(error, ERROR_INPUT, "the file is empty");
     if (!status)
-        digest_files(&reader, &map);
+        status = digest_files(&reader, &map);
     ARRAY_FREE(&reader.imports);
     ARRAY_FREE(&reader.externals);
     if (status) {

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "core/base/file.h"
 #include "core/base/memory.h"
 #include "core/model/describe.h"
 #include "core/model/model.h"
@@ -84,6 +85,18 @@ static void node(struct net *net, const char *type, const char *name, const char
 
 static const struct net_conv small_conv = {.outputs = 4, .kernel = 3, .pad = 1, .bias = 1};
 
+/* (The reader takes the digest of large files piece by piece.) */
+static void assert_digest_is_that_of_the_file(const struct model *model)
+{
+    struct error error = {0};
+    struct file_map map;
+    char digest[FILE_DIGEST_BYTES];
+    assert_int_equal(file_map(file, &map, &error), 0);
+    file_digest(map.bytes, map.size, digest);
+    file_unmap(&map);
+    assert_string_equal(model_view(model)->hash, digest);
+}
+
 /* ---- layers */
 
 static void alexnet_for_cifar10_has_the_11_stages_of_the_paper(void **state)
@@ -99,6 +112,7 @@ static void alexnet_for_cifar10_has_the_11_stages_of_the_paper(void **state)
     assert_int_equal(description.parameter_bytes, 4 * description.parameter_count);
     assert_string_equal(description.inputs, "input 1x3x32x32");
     assert_string_equal(description.outputs, "fc3 1x10");
+    assert_digest_is_that_of_the_file(model);
     assert_string_equal(description.rows[7].output_shape, "1x256x2x2");
     assert_int_equal(description.rows[7].cut_bytes, 4096);
     describe_free(&description);
