@@ -10,6 +10,7 @@
 #include "core/station/station.h"
 
 #define EVENTS_BETWEEN_LOOKS 1024 /* at *cancel */
+#define LATEST_START_NS (INT64_MAX / 4) /* a task due later than that is never made */
 #define MOST_IDLE_WAKES 1000000 /* in a row: a scheduler that wakes so often without picking never will */
 
 /* A task on its way. */
@@ -116,9 +117,10 @@ static struct task *take_first(struct queue *queue)
     return task;
 }
 
+/* The source has no event in the heap yet. */
 static void expect(struct flow *flow, uint32_t source, int64_t at_ns)
 {
-    heap_set(&flow->events, source, (heap_key)(uint64_t)at_ns << 64 | source);
+    heap_add(&flow->events, (heap_key)(uint64_t)at_ns << 64 | source);
 }
 
 static const struct flow_stream *stream_of(const struct flow *flow, const struct task *task)
@@ -141,7 +143,7 @@ static int expect_next_task(struct flow *flow, uint32_t stream)
         return -1;
     if (answer == NAPM_WAIT)
         state->waiting = true;
-    if (answer != NAPM_OK)
+    if (answer != NAPM_OK || at_ns > LATEST_START_NS)
         return 0;
     state->last_ns = at_ns > state->last_ns ? at_ns : state->last_ns;
     expect(flow, flow->first_stream + stream, state->last_ns > flow->now_ns ? state->last_ns : flow->now_ns);
@@ -231,8 +233,9 @@ static int take_delivery(struct flow *flow, const struct link_delivery *delivery
     task->due_ns = delivery->delivered_ns + extra;
     if (queue->last && queue->last->due_ns > task->due_ns)
         task->due_ns = queue->last->due_ns;
+    if (!queue->first)
+        expect(flow, flow->first_direction + number, task->due_ns);
     append(queue, task);
-    expect(flow, flow->first_direction + number, queue->first->due_ns);
     return 0;
 }
 
@@ -302,8 +305,8 @@ static int end_slice(struct flow *flow, uint32_t worker)
 
 static int take_event(struct flow *flow)
 {
-    uint32_t source = flow->events.entries[0].thing;
-    heap_remove(&flow->events, source);
+    uint32_t source = heap_thing(heap_first(&flow->events));
+    heap_remove_first(&flow->events);
     if (source < flow->first_device)
         return end_slice(flow, source);
     if (source < flow->first_direction)
@@ -332,7 +335,7 @@ static int dispatch(struct flow *flow)
 
 static int64_t event_ns(const struct flow *flow)
 {
-    return flow->events.count ? (int64_t)(uint64_t)(flow->events.entries[0].key >> 64) : INT64_MAX;
+    return flow->events.count ? (int64_t)(uint64_t)(heap_first(&flow->events) >> 64) : INT64_MAX;
 }
 
 /* Everything that happens at the present moment but for the station's picks. Returns the number of events, or -1. */
@@ -343,7 +346,7 @@ static int take_moment(struct flow *flow)
     while (event_ns(flow) <= flow->now_ns || link_next_ns(flow->net) <= flow->now_ns) {
         /* Deliveries come behind ends of computing and before starts of tasks. */
         bool event = event_ns(flow) <= flow->now_ns;
-        if (event && flow->events.entries[0].thing < flow->first_direction) {
+        if (event && heap_thing(heap_first(&flow->events)) < flow->first_direction) {
             if (take_event(flow) != 0)
                 return -1;
         } else if (link_take(flow->net, flow->now_ns, &delivery)) {
@@ -453,7 +456,7 @@ struct flow *flow_new(const struct flow_setup *setup)
     flow->first_stream = flow->first_direction + 2 * setup->link_count;
     flow->next_chunk = 64;
     uint32_t sources = flow->first_stream + setup->stream_count;
-    heap_init(&flow->events, sources, sources);
+    heap_init(&flow->events, sources, false);
     flow->streams = NEW_ARRAY(struct stream_state, setup->stream_count);
     flow->devices = NEW_ARRAY(struct queue, setup->node_count);
     flow->directions = NEW_ARRAY(struct queue, 2 * (size_t)setup->link_count);
