@@ -15,6 +15,7 @@ enum verdict { VERDICT_PASS, VERDICT_FAIL, VERDICT_SKIP };
 struct subject {
     struct catalogue *catalogue;
     const struct catalogue_entry *entry;
+    int computes; /* 0: a backend that only spends time, as the user said; its values are not looked at */
     struct plugin_choice choice; /* the settings that the user gave, as far as this plugin has such options */
 };
 

@@ -367,6 +367,8 @@ static enum verdict for_each_model(const struct subject *subject,
 
 enum verdict check_backend_values(const struct subject *subject, struct error *why)
 {
+    if (!subject->computes)
+        return skip(why, "--no-values");
     return for_each_model(subject, check_values_of, why);
 }
 

@@ -145,6 +145,14 @@ static double isolated_ns(const struct napm_evaluator *evaluator, uint32_t strea
     return ns;
 }
 
+/* Each evaluation counts one task of every stream. */
+static uint32_t task_count(const struct napm_evaluator *evaluator, uint32_t stream)
+{
+    (void)evaluator;
+    (void)stream;
+    return 1;
+}
+
 /* The cut that a stream's row is, or -1 where it is none (in a chain, layers of the device come first). */
 static int64_t cut_of_row(const struct world *world, uint32_t stream, const uint32_t *row)
 {
@@ -227,8 +235,11 @@ static struct world *new_world(const struct shape *shape, const struct napm_mode
                                            .nodes = world->node_pointers,
                                            .links = world->link_pointers,
                                            .streams = world->stream_pointers};
-    world->evaluator = (struct napm_evaluator){
-        .size = sizeof(world->evaluator), .context = progress, .evaluate = evaluate, .isolated_ns = isolated_ns};
+    world->evaluator = (struct napm_evaluator){.size = sizeof(world->evaluator),
+                                               .context = progress,
+                                               .evaluate = evaluate,
+                                               .isolated_ns = isolated_ns,
+                                               .task_count = task_count};
     mprotect(world, sizeof(*world), PROT_READ);
     progress->world = world;
     return world;
@@ -300,6 +311,7 @@ static const struct shape shapes[] = {
     {"one layer", 1, 1, {3}, 1e6, NS_PER_MS, NAPM_NONE, 0, 100 * NS_PER_MS},
     {"fast devices", 2, 5, {1, 0.5}, 1e5, 5 * NS_PER_MS, NAPM_NONE, 0, 50 * NS_PER_MS},
     {"unequal devices on one medium", 3, 6, {2, 10, 100}, 2e6, NS_PER_MS, 0, 0, 30 * NS_PER_MS},
+    {"links that are not shaped", 2, 3, {8, 8}, INFINITY, 0, NAPM_NONE, 0, 10 * NS_PER_MS},
     {"closed loops", 4, 4, {4, 4, 4, 4}, 5e7, 100000, NAPM_NONE, 0, 0},
 };
 

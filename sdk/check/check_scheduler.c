@@ -173,6 +173,18 @@ static enum verdict begin_slice(struct station *station, const struct napm_pick 
     return VERDICT_PASS;
 }
 
+/* Waiting must end: at a time to come, or with the end of a slice. */
+static enum verdict check_wait(const struct station *station, struct error *why)
+{
+    if (station->wake_ns <= station->clock_ns)
+        return fail(why, "pick() returned NAPM_WAIT with a time to wake that is past");
+    if (station->wake_ns == INT64_MAX && station->busy == 0)
+        return fail(why,
+                    "pick() returned NAPM_WAIT without a time to wake while %u jobs are ready and no slice is running",
+                    count_state(station, JOB_READY));
+    return VERDICT_PASS;
+}
+
 /* Fills the free workers. */
 static enum verdict call_picks(struct station *station, struct error *why)
 {
@@ -185,7 +197,7 @@ static enum verdict call_picks(struct station *station, struct error *why)
         int32_t status = hook_of(station)->pick(station->instance->self, station->clock_ns, &pick);
         if (status == NAPM_WAIT) {
             station->wake_ns = pick.wake_ns;
-            break;
+            return check_wait(station, why);
         }
         if (status != NAPM_OK)
             return fail(why, "pick() returned %d: %s", status, said()[0] ? said() : "without a text");
@@ -198,7 +210,7 @@ static enum verdict call_picks(struct station *station, struct error *why)
 /* The clock moves to the next event. -1 where there is none. */
 static int advance(struct station *station)
 {
-    int64_t next_ns = station->wake_ns > station->clock_ns ? station->wake_ns : INT64_MAX;
+    int64_t next_ns = station->wake_ns;
     for (uint32_t i = 0; i < JOBS; i++) {
         const struct ticket *ticket = &station->tickets[i];
         if (ticket->state == JOB_RUNNING && ticket->slice_ends_ns < next_ns)
@@ -217,9 +229,7 @@ static enum verdict drive(struct station *station, struct error *why)
     make_jobs(station);
     while (count_state(station, JOB_GONE) < JOBS) {
         if (advance(station))
-            return fail(why, "pick() leaves %u ready jobs waiting for ever: it returned NAPM_WAIT with %s",
-                        count_state(station, JOB_READY),
-                        station->wake_ns == INT64_MAX ? "no time to wake" : "a time that is past");
+            return fail(why, "%u jobs were never finished", JOBS - count_state(station, JOB_GONE));
         if (handle_events(station, why) != VERDICT_PASS || call_picks(station, why) != VERDICT_PASS)
             return VERDICT_FAIL;
     }
@@ -232,6 +242,7 @@ static enum verdict run_station(const struct subject *subject, uint64_t seed, ui
     enum verdict verdict;
     memset(&station, 0, sizeof(station));
     random_seed(&station.random, seed, "check");
+    station.wake_ns = INT64_MAX;
     station.workers = 1 + (uint32_t)(seed % MOST_WORKERS);
     station.instance = subject_open(subject, seed, &station.clock_ns, &verdict, why);
     if (!station.instance)

@@ -12,10 +12,11 @@
 #include "sdk/check/child.h"
 
 static const char usage[] =
-    "Usage: napm-plugin-check [--set NAME=VALUE]... [--timeout SECONDS] FILE.so...\n"
+    "Usage: napm-plugin-check [--set NAME=VALUE]... [--no-values] [--timeout SECONDS] FILE.so...\n"
     "Tries NAPM plugins, each check in a process of its own, and prints the results as TAP.\n"
     "\n"
     "  --set NAME=VALUE     set an option of the plugins that have it (needed for required options)\n"
+    "  --no-values          do not compare values: for a backend that only spends time\n"
     "  --timeout SECONDS    most time for one check (default 20)\n"
     "  --help               print this and exit\n"
     "\n"
@@ -24,7 +25,7 @@ static const char usage[] =
 struct run {
     struct option_setting *settings;
     size_t setting_count;
-    int limit_s;
+    int limit_s, computes;
     unsigned number, passed, failed, skipped;
 };
 
@@ -80,7 +81,7 @@ static size_t settings_of(const struct job *job, const struct napm_plugin *plugi
 static enum verdict child_checks(const void *argument, struct error *why)
 {
     const struct job *job = argument;
-    struct subject subject = {.catalogue = catalogue_open_file(job->file)};
+    struct subject subject = {.catalogue = catalogue_open_file(job->file), .computes = job->run->computes};
     subject.entry = catalogue_find(subject.catalogue, job->kind, job->name, why);
     if (!subject.entry)
         return VERDICT_FAIL;
@@ -176,6 +177,7 @@ static int read_seconds(const char *text, int *seconds)
 static int read_options(int argc, char **argv, struct run *run, int *status)
 {
     static const struct option options[] = {{"set", required_argument, NULL, 's'},
+                                            {"no-values", no_argument, NULL, 'n'},
                                             {"timeout", required_argument, NULL, 't'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
@@ -188,6 +190,8 @@ static int read_options(int argc, char **argv, struct run *run, int *status)
         }
         if (option == 's' && add_setting(run, optarg))
             wrong = fprintf(stderr, "napm-plugin-check: --set %s: expected NAME=VALUE\n", optarg);
+        if (option == 'n')
+            run->computes = 0;
         if (option == 't' && read_seconds(optarg, &run->limit_s))
             wrong = fprintf(stderr, "napm-plugin-check: --timeout %s: expected 1..3600 seconds\n", optarg);
         if (option == '?')
@@ -217,7 +221,7 @@ static void restart_without_heap_caches(char **argv)
 int main(int argc, char **argv)
 {
     restart_without_heap_caches(argv);
-    struct run run = {.limit_s = 20};
+    struct run run = {.limit_s = 20, .computes = 1};
     int status = 0;
     if (read_options(argc, argv, &run, &status) == 0) {
         for (int i = optind; i < argc; i++)
