@@ -34,13 +34,22 @@ static void warn_of_link(struct report_warnings *warnings, const struct link_sum
             link->direction, units_format_duration(asked, delay_ns), units_format_duration(achieved, achieved_ns));
 }
 
+/* A run that was cut short has tasks that never began. */
+static void warn_of_missing_tasks(struct report_warnings *warnings, const struct stream_summary *stream)
+{
+    uint64_t ended = stream->ok + stream->failed + stream->unfinished + stream->warmups;
+    if (ended < stream->task_count)
+        *ARRAY_ADD(warnings) = text_format("only %" PRIu64 " of the %" PRIu32 " tasks of %s were begun and have ended",
+                                           ended, stream->task_count, stream->name);
+}
+
 struct report_warnings report_warnings(const struct run_summary *summary)
 {
     struct report_warnings warnings = {0};
     for (size_t i = 0; i < summary->node_count; i++)
         if (summary->nodes[i].lost_cause)
             *ARRAY_ADD(&warnings) =
-                text_format("node %s was lost: %s", summary->nodes[i].name, summary->nodes[i].lost_cause);
+                text_format("node %s was lost in mid-run: %s", summary->nodes[i].name, summary->nodes[i].lost_cause);
     for (size_t i = 0; i < summary->cause_count; i++)
         *ARRAY_ADD(&warnings) = text_format("%" PRIu64 " tasks of %s have failed: %s", summary->causes[i].tasks,
                                             summary->causes[i].stream, summary->causes[i].cause);
@@ -49,6 +58,9 @@ struct report_warnings report_warnings(const struct run_summary *summary)
             *ARRAY_ADD(&warnings) =
                 text_format("%" PRIu64 " of %" PRIu64 " tasks of %s missed their deadline",
                             summary->streams[i].deadline_misses, summary->streams[i].ok, summary->streams[i].name);
+    bool whole = strcmp(summary->head.status, "done") == 0 || strcmp(summary->head.status, "running") == 0;
+    for (size_t i = 0; i < summary->stream_count && !whole; i++)
+        warn_of_missing_tasks(&warnings, &summary->streams[i]);
     for (size_t i = 0; i < summary->link_count; i++)
         warn_of_link(&warnings, &summary->links[i]);
     return warnings;

@@ -3,6 +3,7 @@
 #include "core/run/record.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/log.h"
 #include "core/base/memory.h"
@@ -81,10 +82,12 @@ static void hear_node_lost(void *context, uint32_t node, const char *cause)
     struct record *record = context;
     struct error error = {0};
     const char *name = record->settings->scenario->nodes[node].name;
-    char *lost = text_format("%s%s%s: %s", record->lost ? record->lost : "", record->lost ? "; " : "", name, cause);
+    bool named = strstr(cause, name) != NULL;
+    char *lost = text_format("%s%s%s%s%s", record->lost ? record->lost : "", record->lost ? "; " : "",
+                             named ? "" : name, named ? "" : ": ", cause);
     free(record->lost);
     record->lost = lost;
-    log_info("run", "node %s was lost: %s", name, cause);
+    log_info("run", "lost: %s", lost);
     if (ledger_run_node_lost(record->settings->ledger, record->run, node, cause, &error) != 0)
         keep_error(record, &error);
 }

@@ -10,7 +10,7 @@ struct record {
     const struct run_settings *settings;
     int64_t run;
     uint64_t failed, unfinished; /* tasks */
-    char *lost; /* "pi1: cause; pi2: cause", NULL where no node was lost */
+    char *lost; /* causes, with the nodes' names, joined by "; "; NULL where no node was lost */
     struct error error; /* the first write that failed */
 };
 

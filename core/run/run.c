@@ -104,7 +104,7 @@ static int drive(struct procedure *run, struct error *error)
     if (result == 0 && is_cancelled(run->settings))
         result = error_set(error, ERROR_CANCELLED, "stopped before all tasks had ended");
     if (result == 0 && record->lost)
-        result = error_set(error, ERROR_RUN, "a node was lost: %s", record->lost);
+        result = error_set(error, ERROR_RUN, "lost in mid-run: %s", record->lost);
     if (result == 0 && record->failed + record->unfinished > 0)
         result = error_set(error, ERROR_RUN, "%" PRIu64 " tasks failed and %" PRIu64 " did not finish", record->failed,
                            record->unfinished);

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# Help texts, exit codes, near names: what somebody sees who does not know the command yet.
+# shellcheck source=tests/tap.sh
+. "$top_srcdir/tests/tap.sh"
+
+commands=("run" "plan" "profile" "bench" "model new" "model info" "model run" "model verify" "plugin list"
+    "plugin info" "result list" "result show" "result export" "version")
+manual=$top_srcdir/docs/man/napm.1
+
+every_option_is_in_the_manual() {
+    local option missing=0
+    for option in $(napm "$@" --help | sed -n '/^Options:/,/^$/s/^  .*--\([a-z-]*\).*/\1/p'); do
+        grep -q -- "Fl -$option" "$manual" || { echo "--$option"; missing=1; }
+    done
+    return $missing
+}
+
+check_status "without a command it asks for one" 2 napm
+check_text "and says where to look" 'napm --help' "$work/err"
+check "--help lists the commands" napm --help
+for word in run plan profile bench model plugin result version; do
+    check_text "among them $word" "^  $word " "$work/out"
+done
+for command in "${commands[@]}"; do
+    read -ra words <<<"$command"
+    check "$command --help" napm "${words[@]}" --help
+    check_text "$command --help shows its usage" "^Usage: napm $command" "$work/out"
+    check "every option of $command is in the manual" every_option_is_in_the_manual "${words[@]}"
+done
+check "napm help run is napm run --help" sh -c "[ \"\$($top_builddir/run-in-tree core/cli/napm help run)\" = \"\$($top_builddir/run-in-tree core/cli/napm run --help)\" ]"
+check "--version" napm --version
+check_text "names the version" '^napm [0-9]+\.' "$work/out"
+
+check_status "a mistyped command is wrong input" 2 napm rum
+check_text "and the nearest one is suggested" 'did you mean "napm run"' "$work/err"
+check_status "a mistyped command of a group" 2 napm result lits
+check_text "is suggested with its group" 'did you mean "napm result list"' "$work/err"
+check_status "a mistyped option" 2 napm bench x.onnx --thraeds 2
+check_text "is suggested too" 'did you mean --threads' "$work/err"
+check_status "an unknown letter" 2 napm bench -Z x.onnx
+check_text "is named" 'no option -Z' "$work/err"
+check_status "an option without its argument" 2 napm run x.cfg --seed
+check_text "is named" '--seed needs an argument' "$work/err"
+check_status "a number out of range" 2 napm bench x.onnx --threads 0
+check_text "is told its range" 'from 1 to 1024' "$work/err"
+check_status "a negative number" 2 napm run x.cfg --repeat -1
+check_status "no number" 2 napm run x.cfg --repeat three
+check_status "a choice that is none" 2 napm result list --format xml
+check_text "is told the choices" 'table\|json\|csv' "$work/err"
+check_status "a missing operand" 2 napm run
+check_text "is named" 'SCENARIO is missing' "$work/err"
+check_status "one word too many" 2 napm run a.cfg b.cfg
+check_text "is named" 'too many: b.cfg' "$work/err"
+check_status "--set without a value" 2 napm run x.cfg --set nodes.pi1.cpu
+check_text "shows how to write it" 'PATH=VALUE' "$work/err"
+check_status "a scenario that is not there" 2 napm run "$work/none.cfg"
+check_text "is named" 'none.cfg' "$work/err"
+check_status "a model that is not there" 2 napm bench "$work/none.onnx"
+check_text "is named" 'none.onnx' "$work/err"
+
+if [ -c /dev/full ]; then
+    check_status "output that cannot be written is a failure" 1 sh -c "$top_builddir/run-in-tree core/cli/napm --help >/dev/full"
+else
+    skip "output that cannot be written is a failure" "no /dev/full"
+fi
+if command -v mandoc >/dev/null; then
+    check "the manual has no mistakes" sh -c "! mandoc -Tlint -W warning '$manual' | grep ."
+else
+    skip "the manual has no mistakes" "mandoc is not installed"
+fi
+done_testing

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# napm plugin list and info.
+# shellcheck source=tests/tap.sh
+. "$top_srcdir/tests/tap.sh"
+
+check "plugin list" napm plugin list
+for name in device-only station-only neurosurgeon greedy-delay greedy-variance exhaustive fifo sjf rr periodic poisson \
+    closed-loop trace reference replay; do
+    check_text "has $name" " $name +[^ ]+ +ready" "$work/out"
+done
+check "plugin info" napm plugin info rr
+check_text "shows the option" 'quantum' "$work/out"
+check_text "with its type" 'duration' "$work/out"
+check_text "the file" 'file .*rr\.so' "$work/out"
+check_text "the ABI" 'ABI +1' "$work/out"
+check "KIND:NAME" napm plugin info scheduler:rr
+check_status "another kind of that name is not there" 2 napm plugin info partitioner:rr
+check_status "an unknown name is wrong input" 2 napm plugin info greedy-dealy
+check_text "and the nearest one is suggested" 'did you mean "greedy-delay"' "$work/err"
+
+mkdir "$work/mine"
+cp "$top_srcdir/LICENSE" "$work/mine/text.so"
+check "a file that is no plugin does not disturb the list" napm plugin list --plugin-path "$work/mine"
+check_text "and is shown as refused" 'refused' "$work/out"
+check_text "by its path" 'mine/text\.so' "$work/out"
+check_status "info says why it was refused" 2 napm plugin info text.so --plugin-path "$work/mine"
+check_text "in words" 'was refused: ' "$work/err"
+check_status "a folder that is not there is wrong input" 2 napm plugin list --plugin-path "$work/none"
+cp "$top_builddir/plugins/.libs/fifo.so" "$work/mine/fifo.so"
+check "the same plugin twice" napm plugin list --plugin-path "$work/mine"
+check_text "hides the later one" ' fifo +[^ ]+ +hidden' "$work/out"
+if command -v jq >/dev/null; then
+    check "the list's JSON is valid" sh -c "$top_builddir/run-in-tree core/cli/napm plugin list --format json | jq -e 'map(select(.state == \"ready\")) | length >= 14'"
+    check "info's JSON is valid" sh -c "$top_builddir/run-in-tree core/cli/napm plugin info rr --format json | jq -e '.options[0].name == \"quantum\"'"
+else
+    skip "JSON is valid" "jq is not installed"
+fi
+done_testing

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# On a terminal there are progress lines and colour; in pipes there are not.
+# shellcheck source=tests/tap.sh
+. "$top_srcdir/tests/tap.sh"
+
+if ! script -qec true /dev/null >/dev/null 2>&1; then
+    echo "1..0 # SKIP script (of util-linux) is not there"
+    exit 0
+fi
+napm model new tiny-cnn -o "$work/tiny-cnn.onnx" >/dev/null
+cat >"$work/s.cfg" <<'CFG'
+nodes = ( { name = "station"; role = "station"; }, { name = "pi1"; } );
+links = ( { from = "pi1"; rate = "100Mbit"; delay = "1ms"; } );
+streams = ( { device = "pi1"; model = "tiny-cnn.onnx"; tasks = 25; arrivals = { plugin = "periodic"; period = "100ms"; }; } );
+backend = { plugin = "reference"; };
+partitioner = { plugin = "station-only"; };
+scheduler = { plugin = "fifo"; };
+CFG
+on_terminal() { TERM=xterm script -qec "$*" /dev/null </dev/null; }
+command="$top_builddir/run-in-tree core/cli/napm"
+
+unset NO_COLOR
+check "a run on a terminal" on_terminal "$command run '$work/s.cfg'"
+tr '\r' '\n' <"$work/out" >"$work/lines"
+check_text "shows how far it is" 'napm: running \[=+ *\] [0-9]+/25' "$work/lines"
+check_text "leaves no line behind" $'\033\\[K' "$work/out"
+check_text "and is coloured" $'\033\\[1m' "$work/out"
+export NO_COLOR=1
+check "with NO_COLOR" on_terminal "$command result show"
+check "there is none" sh -c "! grep -q '$(printf '\033')\[1m' '$work/out'"
+unset NO_COLOR
+check "nor in a pipe" napm result show
+check "at all" sh -c "! grep -q '$(printf '\033')' '$work/out'"
+check "unless asked for" napm result show --color always
+check_text "then it is" $'\033\\[1m' "$work/out"
+check "a run in a pipe" napm run "$work/s.cfg"
+check "says nothing on stderr" test ! -s "$work/err"
+done_testing
