@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "agent/session.h"
-#include "config.h"
 
 static const char usage[] =
     "Usage: napm-agent --control-fd=N | --control-stdio\n"

@@ -11,7 +11,6 @@
 
 #include "agent/data.h"
 #include "agent/work.h"
-#include "config.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"

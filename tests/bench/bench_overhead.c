@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the platform adds to a task: its delay minus what the layers took, over an unshaped link, for AlexNet (CIFAR-10)
+ * at cuts of 64 KiB and less. Usage: bench_overhead [MODEL [BACKEND]]. Also the memory table: an agent's resident size
+ * above the weights that it holds.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/stats.h"
+#include "tests/world/world_trial.h"
+
+enum { TASKS = 400, WARMUP = 20 };
+#define CUT_BYTES_MAX (64u << 10)
+
+static const char scenario_format[] =
+    "name = \"overhead\"; backend = { plugin = \"%s\"; };\n"
+    "partitioner = { plugin = \"device-only\"; }; scheduler = { plugin = \"fifo\"; };\n"
+    "nodes = ( { name = \"station\"; role = \"station\"; }, { name = \"pi\"; } );\n"
+    "links = ( { from = \"pi\"; } );\n"
+    "streams = ( { device = \"pi\"; model = \"model.onnx\"; tasks = %d;\n"
+    "  arrivals = { plugin = \"periodic\"; period = \"10ms\"; }; } );\n"
+    "run = { warmup_tasks = %d; };\n";
+
+struct column {
+    double values[TASKS];
+    size_t count;
+};
+
+static void add(struct column *column, int64_t ns)
+{
+    column->values[column->count++] = (double)ns / 1e3;
+}
+
+static double quantile(struct column *column, double q)
+{
+    stats_sort(column->values, column->count);
+    return stats_quantile_sorted(column->values, column->count, q);
+}
+
+static uint64_t resident_bytes(const struct trial *trial)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < trial->samples.count; i++) {
+        if (trial->samples.items[i].node == 1)
+            bytes = trial->samples.items[i].resident_bytes;
+    }
+    return bytes;
+}
+
+static void print_row(struct trial *trial, uint32_t cut, uint64_t cut_bytes)
+{
+    static struct column overhead, wait, transmit, queue, back, compute;
+    struct column *const columns[] = {&overhead, &wait, &transmit, &queue, &back, &compute};
+    for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
+        columns[i]->count = 0;
+    for (size_t i = 0; i < trial->tasks.count; i++) {
+        const struct task_record *record = &trial->tasks.items[i].record;
+        if (record->warmup || record->status != TASK_OK)
+            continue;
+        int64_t computed_ns = record->device_compute_ns + record->station_compute_ns;
+        add(&overhead, record->ended_ns - record->started_ns - computed_ns);
+        add(&wait, record->device_wait_ns);
+        add(&transmit, record->phase_ns[PHASE_TRANSMIT]);
+        add(&queue, record->phase_ns[PHASE_QUEUE]);
+        add(&back, record->phase_ns[PHASE_RETURN]);
+        add(&compute, computed_ns);
+    }
+    uint64_t weights, activations;
+    model_part_memory(trial->scenario->models[0].model, 0, cut, &weights, &activations);
+    printf("%4u %9.1f | %8.1f %8.1f %8.1f | %7.1f %8.1f %7.1f %7.1f | %9.1f | %9.1f %9.1f\n", cut,
+           (double)cut_bytes / 1024, quantile(&overhead, 0.5), quantile(&overhead, 0.9), quantile(&overhead, 0.99),
+           quantile(&wait, 0.5), quantile(&transmit, 0.5), quantile(&queue, 0.5), quantile(&back, 0.5),
+           quantile(&compute, 0.5), (double)weights / 1048576,
+           (double)resident_bytes(trial) / 1048576 - (double)weights / 1048576);
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    const char *model = argc > 1 ? argv[1] : "alexnet-cifar10", *backend = argc > 2 ? argv[2] : "onednn";
+    char text[2048];
+    uint32_t layers = 1;
+    snprintf(text, sizeof(text), scenario_format, backend, TASKS, WARMUP);
+    printf("platform overhead per task: %s, %s, unshaped loopback, %d tasks a cut; times in us\n", model, backend,
+           TASKS - WARMUP);
+    printf(" cut   cut KiB | overhead:   p90      p99 |   start transmit   queue  return |   compute | agent: weights "
+           "MiB, "
+           "rest of resident MiB\n");
+    for (uint32_t cut = 0; cut <= layers; cut++) {
+        struct trial trial;
+        struct error error = {0};
+        uint64_t bytes = 0;
+        trial_make(&trial, model, text);
+        layers = model_view(trial.scenario->models[0].model)->layer_count;
+        model_cut(trial.scenario->models[0].model, cut, &bytes, NULL);
+        if (bytes <= CUT_BYTES_MAX) {
+            if (trial_run(&trial, cut, &error)) {
+                fprintf(stderr, "bench_overhead: %s\n", error.text);
+                return 1;
+            }
+            print_row(&trial, cut, bytes);
+        }
+        trial_end(&trial);
+    }
+    return 0;
+}

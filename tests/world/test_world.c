@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tests of the local world, end to end: real agents, real frames, the reference backend. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <arpa/inet.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/wire/frame.h"
+#include "tests/world/world_trial.h"
+
+#define HEAD                                                                                                           \
+    "name = \"trial\"; seed = 1; backend = { plugin = \"reference\"; };\n"                                             \
+    "partitioner = { plugin = \"device-only\"; }; scheduler = { plugin = \"fifo\"; };\n"
+#define ONE_DEVICE                                                                                                     \
+    "nodes = ( { name = \"station\"; role = \"station\"; }, { name = \"pi\"; } );\n"                                   \
+    "links = ( { from = \"pi\"; } );\n"
+#define STREAM(tasks, rest)                                                                                            \
+    "streams = ( { device = \"pi\"; model = \"model.onnx\"; tasks = " #tasks "; " rest                                 \
+    " arrivals = { plugin = \"periodic\"; period = \"4ms\"; }; } );\n"
+
+static uint32_t layers_of(const struct trial *trial)
+{
+    return model_view(trial->scenario->models[0].model)->layer_count;
+}
+
+/* No child is left, neither running nor as a zombie. */
+static void assert_no_children(void)
+{
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+}
+
+static void assert_phases_add_up(const struct trial *trial)
+{
+    for (size_t i = 0; i < trial->tasks.count; i++) {
+        const struct task_record *record = &trial->tasks.items[i].record;
+        int64_t sum_ns = 0;
+        if (record->status != TASK_OK)
+            continue;
+        for (int k = 0; k < PHASE_COUNT; k++) {
+            assert_true(record->phase_ns[k] >= 0);
+            sum_ns += record->phase_ns[k];
+        }
+        assert_int_equal(sum_ns, record->ended_ns - record->started_ns);
+        assert_true(record->device_wait_ns >= 0 && record->device_wait_ns <= record->phase_ns[PHASE_LOCAL]);
+        assert_true(record->station_compute_ns <= record->phase_ns[PHASE_REMOTE]);
+        assert_true(record->device_compute_ns <= record->phase_ns[PHASE_LOCAL]);
+    }
+}
+
+static void test_every_cut_gives_the_same_result(void **state)
+{
+    uint64_t digest = 0;
+    (void)state;
+    for (uint32_t cut = 0, layers = 1; cut <= layers; cut++) {
+        struct trial trial;
+        struct error error = {0};
+        trial_make(&trial, "tiny-cnn", HEAD ONE_DEVICE STREAM(3, ""));
+        layers = layers_of(&trial);
+        if (trial_run(&trial, cut, &error))
+            fail_msg("cut %u: %s", cut, error.text);
+        assert_int_equal(trial_count(&trial, TASK_OK), 3);
+        assert_phases_add_up(&trial);
+        for (size_t i = 0; i < 3; i++) {
+            const struct task_record *record = &trial.tasks.items[i].record;
+            if (digest == 0)
+                digest = record->output_digest;
+            assert_int_equal(record->output_digest, digest);
+            assert_int_equal(record->cut, cut);
+            assert_int_equal(record->up_bytes > 0, cut < layers);
+            assert_int_equal(record->phase_ns[PHASE_REMOTE] > 0, cut < layers);
+            assert_int_equal(record->device_compute_ns > 0, cut > 0);
+        }
+        trial_end(&trial);
+    }
+    assert_true(digest != 0);
+    assert_no_children();
+}
+
+static void test_results_stay_or_go_to_the_station_as_asked(void **state)
+{
+    struct trial trial;
+    struct error error = {0};
+    (void)state;
+    trial_make(&trial, "tiny-cnn", HEAD ONE_DEVICE STREAM(3, "result = \"stay\";"));
+    assert_int_equal(trial_run(&trial, 1, &error), 0);
+    assert_int_equal(trial_count(&trial, TASK_OK), 3);
+    assert_phases_add_up(&trial);
+    assert_int_equal(trial.tasks.items[0].record.phase_ns[PHASE_RETURN], 0);
+    assert_int_equal(trial.tasks.items[0].record.down_bytes, 0);
+    trial_end(&trial);
+
+    trial_make(&trial, "tiny-cnn", HEAD ONE_DEVICE STREAM(3, "result = \"station\";"));
+    assert_int_equal(trial_run(&trial, layers_of(&trial), &error), 0);
+    assert_int_equal(trial_count(&trial, TASK_OK), 3);
+    assert_phases_add_up(&trial);
+    assert_true(trial.tasks.items[0].record.phase_ns[PHASE_TRANSMIT] > 0);
+    assert_true(trial.tasks.items[0].record.up_bytes > 0);
+    assert_int_equal(trial.tasks.items[0].record.phase_ns[PHASE_REMOTE], 0);
+    trial_end(&trial);
+}
+
+static void test_a_shaped_link_takes_its_time(void **state)
+{
+    struct trial trial;
+    struct error error = {0};
+    (void)state;
+    trial_make(&trial, "tiny-cnn",
+               HEAD "nodes = ( { name = \"station\"; role = \"station\"; }, { name = \"pi\"; } );\n"
+                    "links = ( { from = \"pi\"; rate = \"8Mbit\"; delay = \"20ms\"; } );\n" STREAM(3, ""));
+    assert_int_equal(trial_run(&trial, 0, &error), 0);
+    assert_int_equal(trial_count(&trial, TASK_OK), 3);
+    for (size_t i = 0; i < 3; i++) {
+        const struct task_record *record = &trial.tasks.items[i].record;
+        int64_t least_ns = 20 * NS_PER_MS + (int64_t)record->up_bytes * 1000; /* 1 us a byte */
+        assert_true(record->phase_ns[PHASE_TRANSMIT] >= least_ns);
+        assert_true(record->phase_ns[PHASE_RETURN] >= 20 * NS_PER_MS);
+    }
+    assert_phases_add_up(&trial);
+    trial_end(&trial);
+}
+
+static void test_a_probe_finds_what_was_asked_for(void **state)
+{
+    struct trial trial;
+    struct error error = {0};
+    struct link_report report[2];
+    (void)state;
+    trial_make(&trial, "tiny-cnn",
+               HEAD "nodes = ( { name = \"station\"; role = \"station\"; }, { name = \"pi\"; } );\n"
+                    "links = ( { from = \"pi\"; rate = \"16Mbit\"; delay = \"5ms\";\n"
+                    "            down = { rate = \"8Mbit\"; delay = \"10ms\"; }; } );\n" STREAM(1, ""));
+    assert_int_equal(trial_open(&trial, &error), 0);
+    assert_int_equal(trial.kind->probe(trial.world, 0, report, &error), 0);
+    for (int direction = LINK_UP; direction <= LINK_DOWN; direction++) {
+        const struct link_report *found = &report[direction];
+        assert_int_equal(found->direction, direction);
+        assert_string_equal(found->method, "user-space shaping");
+        assert_int_equal(found->requested_delay_ns, (direction ? 10 : 5) * NS_PER_MS);
+        assert_true(found->achieved_delay_ns >= found->requested_delay_ns);
+        assert_true(found->achieved_bytes_per_s > found->requested_bytes_per_s / 3);
+        assert_true(found->achieved_bytes_per_s < found->requested_bytes_per_s * 1.2);
+    }
+    trial_end(&trial);
+}
+
+static void test_several_devices_and_workers_share_the_station(void **state)
+{
+    struct trial trial;
+    struct error error = {0};
+    (void)state;
+    trial_make(&trial, "tiny-cnn",
+               "name = \"trial\"; backend = { plugin = \"reference\"; };\n"
+               "partitioner = { plugin = \"device-only\"; }; scheduler = { plugin = \"rr\"; };\n"
+               "nodes = ( { name = \"station\"; role = \"station\"; workers = 2; }, { name = \"pi\"; count = 3; } );\n"
+               "links = ( { from = \"pi\"; rate = \"100Mbit\"; delay = \"1ms\"; medium = \"wifi\"; } );\n"
+               "streams = ( { device = \"pi\"; model = \"model.onnx\"; tasks = 10; "
+               "arrivals = { plugin = \"closed-loop\"; }; } );\n"
+               "run = { sample_every = \"50ms\"; warmup_tasks = 2; };\n");
+    assert_int_equal(trial.scenario->stream_count, 3);
+    if (trial_run(&trial, 1, &error))
+        fail_msg("%s", error.text);
+    assert_int_equal(trial_count(&trial, TASK_OK), 30);
+    assert_phases_add_up(&trial);
+    for (size_t i = 0; i < trial.tasks.count; i++) {
+        const struct task_record *record = &trial.tasks.items[i].record;
+        assert_int_equal(record->output_digest, trial.tasks.items[0].record.output_digest);
+        assert_int_equal(record->warmup, record->task < 2);
+    }
+    trial_end(&trial);
+    assert_no_children();
+}
+
+static void test_a_profile_has_a_time_for_every_layer(void **state)
+{
+    struct trial trial;
+    struct error error = {0};
+    int64_t times[64];
+    (void)state;
+    trial_make(&trial, "tiny-cnn", HEAD ONE_DEVICE STREAM(1, ""));
+    assert_int_equal(trial_open(&trial, &error), 0);
+    for (uint32_t node = 0; node < 2; node++) {
+        memset(times, 0, sizeof(times));
+        assert_int_equal(trial.kind->profile(trial.world, node, 0, times, &error), 0);
+        for (uint32_t i = 0; i < layers_of(&trial); i++)
+            assert_true(times[i] > 0);
+        assert_true(trial.kind->facts(trial.world, node)->memory_bytes > 0);
+        assert_non_null(strstr(trial.kind->facts(trial.world, node)->backend, "reference "));
+    }
+    trial_end(&trial);
+}
+
+/* ---- faults */
+
+static void kill_agent_of_node_1(struct trial *trial, const struct task_record *record)
+{
+    if (record->stream == 0 && record->task == 4)
+        kill((pid_t)trial->kind->facts(trial->world, 1)->pid, SIGKILL);
+}
+
+static void test_a_killed_agent_fails_its_tasks_and_the_others_finish(void **state)
+{
+    struct trial trial;
+    struct error error = {0};
+    (void)state;
+    trial_make(&trial, "tiny-cnn",
+               HEAD "nodes = ( { name = \"station\"; role = \"station\"; }, { name = \"pi\"; count = 2; } );\n"
+                    "links = ( { from = \"pi\"; rate = \"20Mbit\"; delay = \"10ms\"; } );\n"
+                    "streams = ( { device = \"pi\"; model = \"model.onnx\"; tasks = 60;\n"
+                    "arrivals = { plugin = \"periodic\"; period = \"5ms\"; }; } );\n");
+    trial.on_task = kill_agent_of_node_1;
+    assert_int_equal(trial_run(&trial, 2, &error), 0);
+    size_t good[2] = {0}, failed[2] = {0};
+    for (size_t i = 0; i < trial.tasks.count; i++) {
+        const struct trial_task *task = &trial.tasks.items[i];
+        good[task->record.stream] += task->record.status == TASK_OK;
+        failed[task->record.stream] += task->record.status == TASK_FAILED;
+        if (task->record.status == TASK_FAILED)
+            assert_string_equal(task->cause, "node pi1 is gone: killed by signal 9 (Killed)");
+    }
+    assert_true(good[0] >= 5 && failed[0] >= 1);
+    assert_int_equal(good[1], 60);
+    assert_int_equal(failed[1], 0);
+    assert_int_equal(trial.nodes_lost, 1);
+    assert_phases_add_up(&trial);
+    trial_end(&trial);
+    assert_no_children();
+}
+
+static void cancel_after_three(struct trial *trial, const struct task_record *record)
+{
+    if (record->task == 2)
+        atomic_store(&trial->cancel, true);
+}
+
+static void test_a_cancelled_run_keeps_what_was_finished(void **state)
+{
+    struct trial trial;
+    struct error error = {0};
+    (void)state;
+    trial_make(&trial, "tiny-cnn", HEAD ONE_DEVICE STREAM(10000, ""));
+    trial.on_task = cancel_after_three;
+    assert_int_equal(trial_run(&trial, 1, &error), -1);
+    assert_int_equal(error.kind, ERROR_CANCELLED);
+    assert_true(trial_count(&trial, TASK_OK) >= 3);
+    assert_true(trial.tasks.count < 10000);
+    for (size_t i = 0; i < trial.tasks.count; i++)
+        assert_int_not_equal(trial.tasks.items[i].record.status, TASK_FAILED);
+    trial_end(&trial);
+    assert_no_children();
+}
+
+static void test_a_run_ends_at_its_time_limit(void **state)
+{
+    struct trial trial;
+    struct error error = {0};
+    (void)state;
+    trial_make(&trial, "tiny-cnn", HEAD ONE_DEVICE STREAM(10000, "") "run = { time_limit = \"300ms\"; };\n");
+    int64_t began_ns = clock_now_ns();
+    assert_int_equal(trial_run(&trial, 1, &error), -1);
+    assert_int_equal(error.kind, ERROR_RUN);
+    assert_non_null(strstr(error.text, "time limit"));
+    assert_true(clock_now_ns() - began_ns < 20 * NS_PER_S);
+    assert_true(trial_count(&trial, TASK_OK) > 0);
+    trial_end(&trial);
+}
+
+/* The port on which this process listens. */
+static uint16_t find_own_listener(void)
+{
+    for (int fd = 0; fd < 256; fd++) {
+        struct sockaddr_in address;
+        socklen_t bytes = sizeof(address), flag_bytes = sizeof(int);
+        int listens = 0;
+        if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &flag_bytes) == 0 && listens &&
+            getsockname(fd, (struct sockaddr *)&address, &bytes) == 0 && address.sin_family == AF_INET) {
+            assert_int_equal(address.sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+            return ntohs(address.sin_port);
+        }
+    }
+    return 0;
+}
+
+static int connect_to(uint16_t port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    return fd;
+}
+
+/* A stranger's connection is ended by the other side within the time. */
+static void *await_refusal(void *argument)
+{
+    int fd = *(int *)argument;
+    char byte;
+    struct pollfd readable = {.fd = fd, .events = POLLIN};
+    return poll(&readable, 1, 5000) == 1 && recv(fd, &byte, 1, 0) <= 0 ? argument : NULL;
+}
+
+static void test_strangers_are_refused_and_the_run_goes_on(void **state)
+{
+    struct trial trial;
+    struct error error = {0};
+    (void)state;
+    trial_make(&trial, "tiny-cnn", HEAD ONE_DEVICE STREAM(50, ""));
+    const uint32_t cuts[] = {1};
+    assert_int_equal(trial_open(&trial, &error), 0);
+    assert_int_equal(trial_deploy(&trial, cuts, &error), 0);
+    int liar = connect_to(find_own_listener()), talker = connect_to(find_own_listener());
+    uint8_t wrong[FRAME_SECRET_BYTES] = {1, 2, 3};
+    const void *content = wrong;
+    const uint64_t bytes = sizeof(wrong);
+    struct frame_header hello = {.kind = FRAME_HELLO, .stream = 1};
+    assert_int_equal(frame_send(liar, &hello, NULL, &content, &bytes, 1, &error), 0);
+    char nonsense[256];
+    memset(nonsense, 'x', sizeof(nonsense));
+    assert_int_equal(send(talker, nonsense, sizeof(nonsense), MSG_NOSIGNAL), (ssize_t)sizeof(nonsense));
+    pthread_t threads[2];
+    void *refused[2];
+    pthread_create(&threads[0], NULL, await_refusal, &liar);
+    pthread_create(&threads[1], NULL, await_refusal, &talker);
+    assert_int_equal(trial_drive(&trial, &error), 0);
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], &refused[i]);
+        assert_non_null(refused[i]);
+    }
+    close(liar);
+    close(talker);
+    assert_int_equal(trial_count(&trial, TASK_OK), 50);
+    trial_end(&trial);
+}
+
+/* A controller that is killed while its agents work: a child process of the test plays it, and tells the agent's pid. */
+static void play_controller(struct trial *trial, int tell_fd)
+{
+    struct error error = {0};
+    const uint32_t cuts[] = {1};
+    if (trial_open(trial, &error) || trial_deploy(trial, cuts, &error))
+        _exit(1);
+    pid_t agent = (pid_t)trial->kind->facts(trial->world, 1)->pid;
+    if (write(tell_fd, &agent, sizeof(agent)) != sizeof(agent))
+        _exit(1);
+    trial_drive(trial, &error);
+    _exit(1);
+}
+
+static void test_agents_end_when_the_controller_is_killed(void **state)
+{
+    int pipe_fds[2];
+    pid_t agent;
+    struct trial trial;
+    (void)state;
+    trial_make(&trial, "tiny-cnn", HEAD ONE_DEVICE STREAM(100000, ""));
+    assert_int_equal(pipe(pipe_fds), 0);
+    pid_t controller = fork();
+    if (controller == 0)
+        play_controller(&trial, pipe_fds[1]);
+    assert_int_equal(read(pipe_fds[0], &agent, sizeof(agent)), sizeof(agent));
+    assert_int_equal(kill(agent, 0), 0);
+    kill(controller, SIGKILL);
+    assert_int_equal(waitpid(controller, NULL, 0), controller);
+    int64_t until_ns = clock_now_ns() + 5 * NS_PER_S;
+    char stat[64], letter = 'R';
+    snprintf(stat, sizeof(stat), "/proc/%d/stat", (int)agent);
+    while (clock_now_ns() < until_ns) {
+        FILE *file = fopen(stat, "r");
+        if (!file || fscanf(file, "%*d %*s %c", &letter) != 1)
+            letter = 'Z';
+        if (file)
+            fclose(file);
+        if (letter == 'Z') /* gone, or dead and waiting for whoever inherits it */
+            break;
+        clock_sleep_until_ns(clock_now_ns() + 10 * NS_PER_MS);
+    }
+    assert_int_equal(letter, 'Z');
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+    trial_end(&trial);
+}
+
+static void test_an_agent_that_cannot_be_set_up_is_named(void **state)
+{
+    struct trial trial;
+    struct error error = {0};
+    (void)state;
+    trial_make(&trial, "tiny-cnn", HEAD ONE_DEVICE STREAM(1, ""));
+    setenv("NAPM_AGENT", "/nowhere/napm-agent", 1);
+    assert_int_equal(trial_open(&trial, &error), -1);
+    assert_non_null(strstr(error.text, "NAPM_AGENT=/nowhere/napm-agent"));
+    setenv("NAPM_AGENT", "/bin/true", 1);
+    assert_int_equal(trial_open(&trial, &error), -1);
+    assert_non_null(strstr(error.text, "node pi is gone: it ended with status 0"));
+    trial_end(&trial);
+    assert_no_children();
+}
+
+static void test_unknown_worlds_are_named_with_the_nearest(void **state)
+{
+    struct error error = {0};
+    (void)state;
+    assert_null(world_find("lokal", &error));
+    assert_non_null(strstr(error.text, "did you mean \"local\""));
+    assert_int_equal(error.kind, ERROR_INPUT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_cut_gives_the_same_result),
+        cmocka_unit_test(test_results_stay_or_go_to_the_station_as_asked),
+        cmocka_unit_test(test_a_shaped_link_takes_its_time),
+        cmocka_unit_test(test_a_probe_finds_what_was_asked_for),
+        cmocka_unit_test(test_several_devices_and_workers_share_the_station),
+        cmocka_unit_test(test_a_profile_has_a_time_for_every_layer),
+        cmocka_unit_test(test_a_killed_agent_fails_its_tasks_and_the_others_finish),
+        cmocka_unit_test(test_a_cancelled_run_keeps_what_was_finished),
+        cmocka_unit_test(test_a_run_ends_at_its_time_limit),
+        cmocka_unit_test(test_strangers_are_refused_and_the_run_goes_on),
+        cmocka_unit_test(test_agents_end_when_the_controller_is_killed),
+        cmocka_unit_test(test_an_agent_that_cannot_be_set_up_is_named),
+        cmocka_unit_test(test_unknown_worlds_are_named_with_the_nearest),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL) != 0;
+}
