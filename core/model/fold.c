@@ -41,15 +41,6 @@ static int64_t to_integer(double real)
     return real >= -9.2e18 && real <= 9.2e18 ? (int64_t)real : 0;
 }
 
-int fold_copy(const struct operator_work *work, uint8_t *into)
-{
-    const struct graph_value *input = input_of(work, 0);
-    uint64_t bytes = graph_elements(input) * graph_element_bytes(input->element_type);
-    if (bytes)
-        memcpy(into, input->data, bytes);
-    return 0;
-}
-
 int fold_constant(const struct operator_work *work, uint8_t *into)
 {
     const struct napm_attribute *value = &work->node->attributes[0].seen;

@@ -7,78 +7,84 @@
 
 #include "core/base/nearest.h"
 
+/* Traits of operators. */
+enum {
+    KEEPS_BYTES = 1, /* of a constant: the result is input 0 under another shape */
+    PASSES_THROUGH = 2, /* the result is input 0: the node is left out */
+    SHAPE_SUFFICES = 4, /* folding needs the inputs' shapes only */
+};
+
 struct operator_rule {
     const char *type;
     operator_function shape;
-    fold_function fold; /* NULL: never folded */
+    fold_function fold; /* NULL: not computed beforehand */
     uint32_t inputs_least, inputs_most;
-    bool shape_suffices; /* folding needs the inputs' shapes only */
-    bool pass_through; /* the output is the input: leave the node out */
+    uint32_t traits;
 };
 
 #define MANY UINT32_MAX
 
 static const struct operator_rule rules[] = {
-    {"Abs", shape_same, fold_unary, 1, 1, 0, 0},
-    {"Add", shape_broadcast, fold_binary, 2, 2, 0, 0},
-    {"AveragePool", shape_pool, NULL, 1, 1, 0, 0},
-    {"BatchNormalization", shape_batch_normalization, NULL, 5, 5, 0, 0},
-    {"Cast", shape_cast, fold_cast, 1, 1, 0, 0},
-    {"Ceil", shape_same, fold_unary, 1, 1, 0, 0},
-    {"Clip", shape_clip, NULL, 1, 3, 0, 0},
-    {"Concat", shape_concat, fold_concat, 1, MANY, 0, 0},
-    {"Constant", shape_constant, fold_constant, 0, 0, 0, 0},
-    {"ConstantOfShape", shape_constant_of_shape, fold_constant_of_shape, 1, 1, 0, 0},
-    {"Conv", shape_conv, NULL, 2, 3, 0, 0},
-    {"Div", shape_broadcast, fold_binary, 2, 2, 0, 0},
-    {"Dropout", shape_dropout, fold_copy, 1, 3, 0, 1},
-    {"Elu", shape_same, NULL, 1, 1, 0, 0},
-    {"Equal", shape_compare, fold_binary, 2, 2, 0, 0},
-    {"Erf", shape_same, NULL, 1, 1, 0, 0},
-    {"Exp", shape_same, fold_unary, 1, 1, 0, 0},
-    {"Expand", shape_expand, fold_expand, 2, 2, 0, 0},
-    {"Flatten", shape_flatten, fold_copy, 1, 1, 0, 0},
-    {"Floor", shape_same, fold_unary, 1, 1, 0, 0},
-    {"Gather", shape_gather, fold_gather, 2, 2, 0, 0},
-    {"Gemm", shape_gemm, NULL, 2, 3, 0, 0},
-    {"GlobalAveragePool", shape_global_pool, NULL, 1, 1, 0, 0},
-    {"GlobalMaxPool", shape_global_pool, NULL, 1, 1, 0, 0},
-    {"Greater", shape_compare, fold_binary, 2, 2, 0, 0},
-    {"HardSigmoid", shape_same, NULL, 1, 1, 0, 0},
-    {"HardSwish", shape_same, NULL, 1, 1, 0, 0},
-    {"Identity", shape_same, fold_copy, 1, 1, 0, 1},
-    {"LRN", shape_lrn, NULL, 1, 1, 0, 0},
-    {"LeakyRelu", shape_same, NULL, 1, 1, 0, 0},
-    {"Less", shape_compare, fold_binary, 2, 2, 0, 0},
-    {"LogSoftmax", shape_axis, NULL, 1, 1, 0, 0},
-    {"MatMul", shape_matmul, NULL, 2, 2, 0, 0},
-    {"Max", shape_broadcast, fold_binary, 1, MANY, 0, 0},
-    {"MaxPool", shape_pool, NULL, 1, 1, 0, 0},
-    {"Min", shape_broadcast, fold_binary, 1, MANY, 0, 0},
-    {"Mul", shape_broadcast, fold_binary, 2, 2, 0, 0},
-    {"Neg", shape_same, fold_unary, 1, 1, 0, 0},
-    {"Not", shape_same, fold_unary, 1, 1, 0, 0},
-    {"PRelu", shape_prelu, NULL, 2, 2, 0, 0},
-    {"Pad", shape_pad, NULL, 1, 4, 0, 0},
-    {"Pow", shape_broadcast, fold_binary, 2, 2, 0, 0},
-    {"Range", shape_range, fold_range, 3, 3, 0, 0},
-    {"ReduceMean", shape_reduce, NULL, 1, 2, 0, 0},
-    {"Relu", shape_same, fold_unary, 1, 1, 0, 0},
-    {"Reshape", shape_reshape, fold_copy, 2, 2, 0, 0},
-    {"Shape", shape_shape, fold_shape, 1, 1, 1, 0},
-    {"Sigmoid", shape_same, NULL, 1, 1, 0, 0},
-    {"Size", shape_size, fold_size, 1, 1, 1, 0},
-    {"Slice", shape_slice, fold_slice, 1, 5, 0, 0},
-    {"Softmax", shape_axis, NULL, 1, 1, 0, 0},
-    {"Split", shape_split, NULL, 1, 2, 0, 0},
-    {"Sqrt", shape_same, fold_unary, 1, 1, 0, 0},
-    {"Squeeze", shape_squeeze, fold_copy, 1, 2, 0, 0},
-    {"Sub", shape_broadcast, fold_binary, 2, 2, 0, 0},
-    {"Sum", shape_broadcast, fold_binary, 1, MANY, 0, 0},
-    {"Tanh", shape_same, NULL, 1, 1, 0, 0},
-    {"Transpose", shape_transpose, fold_transpose, 1, 1, 0, 0},
-    {"Unsqueeze", shape_unsqueeze, fold_copy, 1, 2, 0, 0},
-    {"Where", shape_where, fold_where, 3, 3, 0, 0},
+    {"Abs", shape_same, fold_unary, 1, 1, 0},
+    {"Add", shape_broadcast, fold_binary, 2, 2, 0},
+    {"AveragePool", shape_pool, NULL, 1, 1, 0},
+    {"BatchNormalization", shape_batch_normalization, NULL, 5, 5, 0},
+    {"Cast", shape_cast, fold_cast, 1, 1, 0},
+    {"Ceil", shape_same, fold_unary, 1, 1, 0},
+    {"Clip", shape_clip, NULL, 1, 3, 0},
+    {"Concat", shape_concat, fold_concat, 1, MANY, 0},
+    {"Constant", shape_constant, fold_constant, 0, 0, 0},
+    {"ConstantOfShape", shape_constant_of_shape, fold_constant_of_shape, 1, 1, 0},
+    {"Conv", shape_conv, NULL, 2, 3, 0},
+    {"Div", shape_broadcast, fold_binary, 2, 2, 0},
+    {"Dropout", shape_dropout, NULL, 1, 3, KEEPS_BYTES | PASSES_THROUGH},
+    {"Elu", shape_same, NULL, 1, 1, 0},
+    {"Equal", shape_compare, fold_binary, 2, 2, 0},
+    {"Erf", shape_same, NULL, 1, 1, 0},
+    {"Exp", shape_same, fold_unary, 1, 1, 0},
+    {"Expand", shape_expand, fold_expand, 2, 2, 0},
+    {"Flatten", shape_flatten, NULL, 1, 1, KEEPS_BYTES},
+    {"Floor", shape_same, fold_unary, 1, 1, 0},
+    {"Gather", shape_gather, fold_gather, 2, 2, 0},
+    {"Gemm", shape_gemm, NULL, 2, 3, 0},
+    {"GlobalAveragePool", shape_global_pool, NULL, 1, 1, 0},
+    {"GlobalMaxPool", shape_global_pool, NULL, 1, 1, 0},
+    {"Greater", shape_compare, fold_binary, 2, 2, 0},
+    {"HardSigmoid", shape_same, NULL, 1, 1, 0},
+    {"HardSwish", shape_same, NULL, 1, 1, 0},
+    {"Identity", shape_same, NULL, 1, 1, KEEPS_BYTES | PASSES_THROUGH},
+    {"LRN", shape_lrn, NULL, 1, 1, 0},
+    {"LeakyRelu", shape_same, NULL, 1, 1, 0},
+    {"Less", shape_compare, fold_binary, 2, 2, 0},
+    {"LogSoftmax", shape_axis, NULL, 1, 1, 0},
+    {"MatMul", shape_matmul, NULL, 2, 2, 0},
+    {"Max", shape_broadcast, fold_binary, 1, MANY, 0},
+    {"MaxPool", shape_pool, NULL, 1, 1, 0},
+    {"Min", shape_broadcast, fold_binary, 1, MANY, 0},
+    {"Mul", shape_broadcast, fold_binary, 2, 2, 0},
+    {"Neg", shape_same, fold_unary, 1, 1, 0},
+    {"Not", shape_same, fold_unary, 1, 1, 0},
+    {"PRelu", shape_prelu, NULL, 2, 2, 0},
+    {"Pad", shape_pad, NULL, 1, 4, 0},
+    {"Pow", shape_broadcast, fold_binary, 2, 2, 0},
+    {"Range", shape_range, fold_range, 3, 3, 0},
+    {"ReduceMean", shape_reduce, NULL, 1, 2, 0},
+    {"Relu", shape_same, fold_unary, 1, 1, 0},
+    {"Reshape", shape_reshape, NULL, 2, 2, KEEPS_BYTES},
+    {"Shape", shape_shape, fold_shape, 1, 1, SHAPE_SUFFICES},
+    {"Sigmoid", shape_same, NULL, 1, 1, 0},
+    {"Size", shape_size, fold_size, 1, 1, SHAPE_SUFFICES},
+    {"Slice", shape_slice, fold_slice, 1, 5, 0},
+    {"Softmax", shape_axis, NULL, 1, 1, 0},
+    {"Split", shape_split, NULL, 1, 2, 0},
+    {"Sqrt", shape_same, fold_unary, 1, 1, 0},
+    {"Squeeze", shape_squeeze, NULL, 1, 2, KEEPS_BYTES},
+    {"Sub", shape_broadcast, fold_binary, 2, 2, 0},
+    {"Sum", shape_broadcast, fold_binary, 1, MANY, 0},
+    {"Tanh", shape_same, NULL, 1, 1, 0},
+    {"Transpose", shape_transpose, fold_transpose, 1, 1, 0},
+    {"Unsqueeze", shape_unsqueeze, NULL, 1, 2, KEEPS_BYTES},
+    {"Where", shape_where, fold_where, 3, 3, 0},
 };
 #define RULE_COUNT (sizeof(rules) / sizeof(*rules))
 
@@ -237,20 +243,9 @@ static bool inputs_are_constant(const struct graph *graph, const struct graph_no
     return true;
 }
 
-/* Computes a node whose result is constant. Returns 0 (done), 1 (left as it is) or -1. */
-static int fold(const struct operator_work *work, const struct operator_rule *rule)
+/* Computes the result of a node into memory of its own. Returns 0 (done), 1 (left as it is) or -1. */
+static int compute(const struct operator_work *work, const struct operator_rule *rule, struct graph_value *output)
 {
-    struct graph_value *output = graph_output(work->graph, work->node, 0);
-    if (!rule->fold || !output || !(rule->shape_suffices || inputs_are_constant(work->graph, work->node)))
-        return 1;
-    if (rule->fold == fold_copy) { /* the same bytes under another shape */
-        output->data = graph_input(work->graph, work->node, 0)->data;
-        output->is_constant = true;
-    }
-    if (output->is_constant) {
-        work->node->removed = true;
-        return 0;
-    }
     uint64_t bytes = graph_elements(output) * graph_element_bytes(output->element_type);
     if (bytes > work->graph->fold_room_bytes)
         return operator_error(work, "its constant result of %llu bytes is more than a model of this size should need",
@@ -266,9 +261,28 @@ static int fold(const struct operator_work *work, const struct operator_rule *ru
     work->graph->fold_room_bytes -= bytes;
     graph_adopt(work->graph, block);
     output->data = block;
-    output->is_constant = true;
-    work->node->removed = true;
     return 0;
+}
+
+/* Makes the result of a node constant where it can be known now. Returns 0 (done), 1 (left as it is) or -1. */
+static int fold(const struct operator_work *work, const struct operator_rule *rule)
+{
+    struct graph_value *output = graph_output(work->graph, work->node, 0);
+    int status = 1;
+    if (!output)
+        return 1;
+    if (output->is_constant) /* a Constant's tensor, shared by its shape function */
+        status = 0;
+    else if (!(rule->traits & SHAPE_SUFFICES) && !inputs_are_constant(work->graph, work->node))
+        return 1;
+    else if (rule->traits & KEEPS_BYTES) {
+        output->data = graph_input(work->graph, work->node, 0)->data;
+        status = 0;
+    } else if (rule->fold)
+        status = compute(work, rule, output);
+    if (status == 0)
+        output->is_constant = work->node->removed = true;
+    return status;
 }
 
 /* What is computed at run time must be float32 and not empty. */
@@ -297,7 +311,7 @@ static int resolve_node(struct graph *graph, struct graph_node *node, struct err
     if (rule->shape(&work))
         return -1;
     struct graph_value *output = graph_output(graph, node, 0);
-    if (rule->pass_through && output && !output->is_output) {
+    if ((rule->traits & PASSES_THROUGH) && output && !output->is_output) {
         output->same_as = node->inputs[0];
         node->removed = true;
         return 0;

@@ -95,7 +95,6 @@ int shape_lrn(const struct operator_work *work);
  * 1 where this case is not folded, -1 with an error.
  */
 typedef int (*fold_function)(const struct operator_work *work, uint8_t *into);
-int fold_copy(const struct operator_work *work, uint8_t *into); /* marks operators that keep the bytes of input 0 */
 int fold_constant(const struct operator_work *work, uint8_t *into); /* of numbers; tensors are shared by the shape */
 int fold_constant_of_shape(const struct operator_work *work, uint8_t *into);
 int fold_range(const struct operator_work *work, uint8_t *into);
