@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A priority queue of numbered things, least key first, in which a thing can be re-keyed or removed wherever it stands.
+ * A priority queue of numbered things, least key first. It is the inner loop of everything that runs in virtual time, so
+ * it is header only and laid out for the cache: an entry is one 128-bit key whose low 32 bits are the thing itself, and
+ * the four children of an entry fill one cache line.
  *
- * Things are numbers below a bound; each may be in the queue once. Keys are 128 bits so that a time and a tie breaker
- * fit into one comparison. Every operation costs O(log n) and none allocates. Header only: it is the inner loop of
- * everything that runs in virtual time.
+ * Adding, and changing or removing the first, cost O(log n); nothing allocates. A queue made with places can also find a
+ * thing wherever it stands, to change or remove it in O(log n); without, removing a thing looks through all of them.
+ * A thing may be in the queue once.
  */
 #ifndef NAPM_LINK_HEAP_H
 #define NAPM_LINK_HEAP_H
@@ -17,95 +19,151 @@
 
 __extension__ typedef unsigned __int128 heap_key;
 
-#define HEAP_ARITY 4 /* flatter than a binary heap: fewer cache misses on the way down */
+#define HEAP_ARITY 4
 #define HEAP_ABSENT UINT32_MAX
 
-struct heap_entry {
-    heap_key key;
-    uint32_t thing;
-};
-
 struct heap {
-    struct heap_entry *entries;
-    uint32_t *places; /* by thing: where it stands, or HEAP_ABSENT */
+    heap_key *entries; /* entries[1] begins a cache line */
+    uint32_t *places; /* by thing: where it stands, or HEAP_ABSENT; NULL where not kept */
     uint32_t count;
+    heap_key *block; /* what entries is part of */
 };
 
-static inline void heap_init(struct heap *heap, uint32_t room, uint32_t things)
+static inline uint32_t heap_thing(heap_key key)
 {
-    heap->entries = NEW_ARRAY(struct heap_entry, room ? room : 1);
-    heap->places = NEW_ARRAY(uint32_t, things ? things : 1);
+    return (uint32_t)key;
+}
+
+/* Room for things 0..things-1; `with_places`: see above. */
+static inline void heap_init(struct heap *heap, uint32_t things, bool with_places)
+{
+    heap->block = memory_try_aligned(((size_t)things + HEAP_ARITY) * sizeof(heap_key));
+    if (!heap->block)
+        abort(); /* bookkeeping: like memory_new */
+    heap->entries = heap->block + HEAP_ARITY - 1;
+    heap->places = with_places ? NEW_ARRAY(uint32_t, things) : NULL;
     heap->count = 0;
-    for (uint32_t i = 0; i < things; i++)
+    for (uint32_t i = 0; with_places && i < things; i++)
         heap->places[i] = HEAP_ABSENT;
 }
 
 static inline void heap_free(struct heap *heap)
 {
-    free(heap->entries);
+    free(heap->block);
     free(heap->places);
 }
 
-static inline void heap_place(struct heap *heap, uint32_t at, struct heap_entry entry)
+static inline void heap_place(struct heap *heap, uint32_t at, heap_key key)
 {
-    heap->entries[at] = entry;
-    heap->places[entry.thing] = at;
+    heap->entries[at] = key;
+    if (heap->places)
+        heap->places[heap_thing(key)] = at;
 }
 
-static inline void heap_rise(struct heap *heap, uint32_t at, struct heap_entry entry)
+/* Moves the hole at `at` up until `key` may fill it. */
+static inline void heap_rise(struct heap *heap, uint32_t at, heap_key key)
 {
     while (at > 0) {
         uint32_t parent = (at - 1) / HEAP_ARITY;
-        if (heap->entries[parent].key <= entry.key)
+        if (heap->entries[parent] <= key)
             break;
         heap_place(heap, at, heap->entries[parent]);
         at = parent;
     }
-    heap_place(heap, at, entry);
+    heap_place(heap, at, key);
 }
 
-static inline void heap_sink(struct heap *heap, uint32_t at, struct heap_entry entry)
+/* The least of four children, without a branch that could be predicted wrongly. */
+static inline uint32_t heap_least_of_four(const heap_key *entries, uint32_t first)
 {
-    for (;;) {
-        uint64_t first = (uint64_t)at * HEAP_ARITY + 1;
-        if (first >= heap->count)
-            break;
-        uint32_t least = (uint32_t)first;
-        for (uint32_t child = least + 1; child < heap->count && child < first + HEAP_ARITY; child++)
-            if (heap->entries[child].key < heap->entries[least].key)
-                least = child;
-        if (entry.key <= heap->entries[least].key)
+    uint32_t left = first + (entries[first + 1] < entries[first]);
+    uint32_t right = first + 2 + (entries[first + 3] < entries[first + 2]);
+    return entries[right] < entries[left] ? right : left;
+}
+
+static inline uint32_t heap_least_child(const struct heap *heap, uint32_t first)
+{
+    if (first + HEAP_ARITY <= heap->count)
+        return heap_least_of_four(heap->entries, first);
+    uint32_t least = first;
+    for (uint32_t child = first + 1; child < heap->count; child++)
+        if (heap->entries[child] < heap->entries[least])
+            least = child;
+    return least;
+}
+
+/* Moves the hole at `at` down until `key` may fill it. */
+static inline void heap_sink(struct heap *heap, uint32_t at, heap_key key)
+{
+    for (uint64_t first; (first = (uint64_t)at * HEAP_ARITY + 1) < heap->count;) {
+        uint32_t least = heap_least_child(heap, (uint32_t)first);
+        if (key <= heap->entries[least])
             break;
         heap_place(heap, at, heap->entries[least]);
         at = least;
     }
-    heap_place(heap, at, entry);
+    heap_place(heap, at, key);
 }
 
-/* Puts `thing` in, or changes its key where it is in already. */
-static inline void heap_set(struct heap *heap, uint32_t thing, heap_key key)
+static inline heap_key heap_first(const struct heap *heap)
 {
-    struct heap_entry entry = {key, thing};
-    uint32_t at = heap->places[thing];
+    return heap->entries[0];
+}
+
+/* Adds a thing that is not in. */
+static inline void heap_add(struct heap *heap, heap_key key)
+{
+    heap_rise(heap, heap->count++, key);
+}
+
+/* Puts `key` in place of the first, of the same thing or another that is not in. */
+static inline void heap_replace_first(struct heap *heap, heap_key key)
+{
+    heap_sink(heap, 0, key);
+}
+
+static inline void heap_remove_first(struct heap *heap)
+{
+    if (heap->places)
+        heap->places[heap_thing(heap->entries[0])] = HEAP_ABSENT;
+    if (--heap->count > 0)
+        heap_sink(heap, 0, heap->entries[heap->count]);
+}
+
+static inline uint32_t heap_find(const struct heap *heap, uint32_t thing)
+{
+    if (heap->places)
+        return heap->places[thing];
+    for (uint32_t at = 0; at < heap->count; at++)
+        if (heap_thing(heap->entries[at]) == thing)
+            return at;
+    return HEAP_ABSENT;
+}
+
+/* Puts `key` where its thing stood before, or adds it. For a queue with places. */
+static inline void heap_set(struct heap *heap, heap_key key)
+{
+    uint32_t at = heap_find(heap, heap_thing(key));
     if (at == HEAP_ABSENT)
-        heap_rise(heap, heap->count++, entry);
-    else if (key < heap->entries[at].key)
-        heap_rise(heap, at, entry);
+        heap_add(heap, key);
+    else if (key < heap->entries[at])
+        heap_rise(heap, at, key);
     else
-        heap_sink(heap, at, entry);
+        heap_sink(heap, at, key);
 }
 
 /* Takes `thing` out; nothing happens where it is not in. */
 static inline void heap_remove(struct heap *heap, uint32_t thing)
 {
-    uint32_t at = heap->places[thing];
+    uint32_t at = heap_find(heap, thing);
     if (at == HEAP_ABSENT)
         return;
-    heap->places[thing] = HEAP_ABSENT;
-    struct heap_entry last = heap->entries[--heap->count];
-    if (last.thing == thing)
+    if (heap->places)
+        heap->places[thing] = HEAP_ABSENT;
+    heap_key last = heap->entries[--heap->count];
+    if (at == heap->count)
         return;
-    if (at > 0 && last.key < heap->entries[(at - 1) / HEAP_ARITY].key)
+    if (at > 0 && last < heap->entries[(at - 1) / HEAP_ARITY])
         heap_rise(heap, at, last);
     else
         heap_sink(heap, at, last);
@@ -113,8 +171,8 @@ static inline void heap_remove(struct heap *heap, uint32_t thing)
 
 static inline void heap_clear(struct heap *heap)
 {
-    for (uint32_t i = 0; i < heap->count; i++)
-        heap->places[heap->entries[i].thing] = HEAP_ABSENT;
+    for (uint32_t i = 0; heap->places && i < heap->count; i++)
+        heap->places[heap_thing(heap->entries[i])] = HEAP_ABSENT;
     heap->count = 0;
 }
 

@@ -28,16 +28,20 @@ typedef heap_key air_time;
 #define FIRST_CHUNK_FRAMES 64
 #define NO_MEDIUM UINT32_MAX
 
+/* One cache line: with many links a frame is out of the cache whenever it is needed. */
 struct frame {
+    union {
+        air_time air; /* until it leaves: what it costs with the air to itself, repairs included */
+        struct {
+            int64_t transmitted_ns, delivered_ns;
+        } left; /* once it has left */
+    } when;
     struct frame *next; /* in its direction, or in the pool */
-    air_time air; /* what it costs with the air to itself, repairs included */
     void *users;
     uint64_t bytes;
     uint64_t order; /* of sending, over the whole net: breaks ties */
     int64_t sent_ns;
     int64_t latency_ns; /* from leaving to arriving */
-    int64_t transmitted_ns; /* these two are known once it has left */
-    int64_t delivered_ns;
 };
 
 /* The random sequence of a direction, and how it began. */
@@ -92,9 +96,9 @@ static int64_t add_saturated(int64_t a, int64_t b)
     return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
 }
 
-static heap_key time_key(int64_t time_ns, uint64_t tie)
+static heap_key time_key(int64_t time_ns, uint32_t tie, uint32_t thing)
 {
-    return (heap_key)(uint64_t)time_ns << 64 | tie;
+    return (heap_key)(uint64_t)time_ns << 64 | (uint64_t)tie << 32 | thing;
 }
 
 static int64_t key_time(heap_key key)
@@ -211,31 +215,30 @@ static void draw_costs(struct direction *direction, struct frame *frame)
     }
     frame->latency_ns = add_saturated(latency_ns > 0 ? latency_ns : 0, repairs_ns);
     double air_ns = conditions->bytes_per_s > 0 ? bytes * 1e9 / conditions->bytes_per_s : 0;
-    frame->air = air_of_double(fmin(air_ns, LONGEST_AIR_NS));
+    frame->when.air = air_of_double(fmin(air_ns, LONGEST_AIR_NS));
 }
 
 /* ---- leaving */
 
-static void expect_arrival(struct link_net *net, struct direction *direction)
+/* When the first frame of a direction arrives; of equal times the frame sent first is the first. */
+static heap_key arrival_key(const struct link_net *net, const struct direction *direction)
 {
+    const struct frame *first = direction->first;
     uint32_t index = (uint32_t)(direction - net->directions);
-    struct frame *first = direction->first;
-    if (first && first != direction->waiting)
-        heap_set(&net->arrivals, index, time_key(first->delivered_ns, first->order));
-    else
-        heap_remove(&net->arrivals, index);
+    return time_key(first->when.left.delivered_ns, (uint32_t)first->order, index);
 }
 
 /* The frame's last byte is out. Frames of a direction arrive in order, whatever jitter says. */
 static void leave(struct link_net *net, struct direction *direction, struct frame *frame, int64_t at_ns)
 {
-    frame->transmitted_ns = at_ns;
-    frame->delivered_ns = add_saturated(at_ns, frame->latency_ns);
-    if (frame->delivered_ns < direction->last_delivery_ns)
-        frame->delivered_ns = direction->last_delivery_ns;
-    direction->last_delivery_ns = frame->delivered_ns;
+    int64_t delivered_ns = add_saturated(at_ns, frame->latency_ns);
+    if (delivered_ns < direction->last_delivery_ns)
+        delivered_ns = direction->last_delivery_ns;
+    direction->last_delivery_ns = delivered_ns;
+    frame->when.left.transmitted_ns = at_ns;
+    frame->when.left.delivered_ns = delivered_ns;
     if (frame == direction->first)
-        expect_arrival(net, direction);
+        heap_add(&net->arrivals, arrival_key(net, direction));
 }
 
 static void medium_advance(struct medium *medium, int64_t now_ns)
@@ -262,8 +265,8 @@ static void expect_departure(struct link_net *net, struct medium *medium)
         heap_remove(&net->departures, index);
         return;
     }
-    air_time at = medium->at + time_until(medium, key_finish(medium->active.entries[0].key));
-    heap_set(&net->departures, index, time_key(air_to_ns(at), index));
+    air_time at = medium->at + time_until(medium, key_finish(heap_first(&medium->active)));
+    heap_set(&net->departures, time_key(air_to_ns(at), 0, index));
 }
 
 /*
@@ -272,8 +275,8 @@ static void expect_departure(struct link_net *net, struct medium *medium)
  */
 static void depart(struct link_net *net, struct medium *medium, int64_t at_ns)
 {
-    uint32_t member = medium->active.entries[0].thing;
-    air_time finish = key_finish(medium->active.entries[0].key);
+    uint32_t member = heap_thing(heap_first(&medium->active));
+    air_time finish = key_finish(heap_first(&medium->active));
     medium->at += time_until(medium, finish);
     if (finish > medium->virtual_now)
         medium->virtual_now = finish;
@@ -281,17 +284,17 @@ static void depart(struct link_net *net, struct medium *medium, int64_t at_ns)
     struct frame *frame = direction->waiting;
     direction->waiting = frame->next;
     if (direction->waiting)
-        heap_set(&medium->active, member, finish_key(finish + direction->waiting->air, member));
+        heap_replace_first(&medium->active, finish_key(finish + direction->waiting->when.air, member));
     else
-        heap_remove(&medium->active, member);
+        heap_remove_first(&medium->active);
     leave(net, direction, frame, at_ns);
     expect_departure(net, medium);
 }
 
 static void advance(struct link_net *net, int64_t now_ns)
 {
-    while (net->departures.count > 0 && key_time(net->departures.entries[0].key) <= now_ns)
-        depart(net, &net->media[net->departures.entries[0].thing], key_time(net->departures.entries[0].key));
+    while (net->departures.count > 0 && key_time(heap_first(&net->departures)) <= now_ns)
+        depart(net, &net->media[heap_thing(heap_first(&net->departures))], key_time(heap_first(&net->departures)));
     if (now_ns > net->now_ns)
         net->now_ns = now_ns;
 }
@@ -337,7 +340,7 @@ static void make_media(struct link_net *net)
 
     for (uint32_t i = 0; i < net->medium_count; i++) {
         struct medium *medium = &net->media[i];
-        heap_init(&medium->active, medium->member_count, medium->member_count);
+        heap_init(&medium->active, medium->member_count, false);
         medium->directions = NEW_ARRAY(uint32_t, medium->member_count);
     }
     for (uint32_t i = 0; i < 2 * net->link_count; i++)
@@ -385,8 +388,8 @@ struct link_net *link_net_new(const struct link_spec *links, uint32_t count, uin
     }
     make_media(net);
     make_sequences(net, seed);
-    heap_init(&net->departures, net->medium_count, net->medium_count);
-    heap_init(&net->arrivals, 2 * count, 2 * count);
+    heap_init(&net->departures, net->medium_count, true);
+    heap_init(&net->arrivals, 2 * count, false);
     return net;
 }
 
@@ -452,7 +455,7 @@ void link_net_reset(struct link_net *net)
 static void transmit_alone(struct link_net *net, struct direction *direction, struct frame *frame, int64_t now_ns)
 {
     air_time now = air_of_ns(now_ns);
-    direction->free_at = (direction->free_at > now ? direction->free_at : now) + frame->air;
+    direction->free_at = (direction->free_at > now ? direction->free_at : now) + frame->when.air;
     leave(net, direction, frame, air_to_ns(direction->free_at));
 }
 
@@ -463,7 +466,7 @@ static void transmit_shared(struct link_net *net, struct direction *direction, s
     struct medium *medium = &net->media[direction->medium];
     medium_advance(medium, now_ns);
     direction->waiting = frame;
-    heap_set(&medium->active, direction->member, finish_key(medium->virtual_now + frame->air, direction->member));
+    heap_add(&medium->active, finish_key(medium->virtual_now + frame->when.air, direction->member));
     expect_departure(net, medium);
 }
 
@@ -488,17 +491,17 @@ void link_send(struct link_net *net, uint32_t link, enum link_direction way, uin
 
 int64_t link_next_ns(const struct link_net *net)
 {
-    int64_t departure_ns = net->departures.count > 0 ? key_time(net->departures.entries[0].key) : INT64_MAX;
-    int64_t arrival_ns = net->arrivals.count > 0 ? key_time(net->arrivals.entries[0].key) : INT64_MAX;
+    int64_t departure_ns = net->departures.count > 0 ? key_time(heap_first(&net->departures)) : INT64_MAX;
+    int64_t arrival_ns = net->arrivals.count > 0 ? key_time(heap_first(&net->arrivals)) : INT64_MAX;
     return departure_ns < arrival_ns ? departure_ns : arrival_ns;
 }
 
 bool link_take(struct link_net *net, int64_t now_ns, struct link_delivery *delivery)
 {
     advance(net, now_ns);
-    if (net->arrivals.count == 0 || key_time(net->arrivals.entries[0].key) > now_ns)
+    if (net->arrivals.count == 0 || key_time(heap_first(&net->arrivals)) > now_ns)
         return false;
-    uint32_t index = net->arrivals.entries[0].thing;
+    uint32_t index = heap_thing(heap_first(&net->arrivals));
     struct direction *direction = &net->directions[index];
     struct frame *frame = direction->first;
     *delivery = (struct link_delivery){
@@ -507,13 +510,16 @@ bool link_take(struct link_net *net, int64_t now_ns, struct link_delivery *deliv
         .bytes = frame->bytes,
         .frame = frame->users,
         .sent_ns = frame->sent_ns,
-        .transmitted_ns = frame->transmitted_ns,
-        .delivered_ns = frame->delivered_ns,
+        .transmitted_ns = frame->when.left.transmitted_ns,
+        .delivered_ns = frame->when.left.delivered_ns,
     };
     direction->first = frame->next;
     if (!direction->first)
         direction->last = NULL;
-    expect_arrival(net, direction);
+    if (direction->first && direction->first != direction->waiting)
+        heap_replace_first(&net->arrivals, arrival_key(net, direction));
+    else
+        heap_remove_first(&net->arrivals);
     free_frame(net, frame);
     return true;
 }
