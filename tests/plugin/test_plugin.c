@@ -2,6 +2,7 @@
 /* The plugin room: discovery, refusals, shadowing, loading, options, instances and the services they get. */
 #include <ftw.h>
 #include <limits.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -695,6 +696,44 @@ static void a_catalogue_can_be_opened_again(void **state)
     }
 }
 
+/* What a plugin that is called from several threads may do at once. */
+static void *use_services(void *argument)
+{
+    struct instance *instance = argument;
+    const struct napm_host *host = &instance->host;
+    char name[16];
+    for (int i = 0; i < 2000; i++) {
+        snprintf(name, sizeof(name), "n%d", i % 50);
+        host->intern(host, name);
+        host->set_error(host, name);
+        host->random_bits(host);
+        instance_lock(instance);
+        instance->hook.scheduler.pick(instance->self, 0, &(struct napm_pick){.size = sizeof(struct napm_pick)});
+        instance_unlock(instance);
+    }
+    return NULL;
+}
+
+static void services_bear_several_threads(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    pthread_t threads[4];
+    struct catalogue *catalogue = open_fixture("good");
+    struct instance *instances[2] = {open_probe(catalogue, NULL, 0, &error), open_probe(catalogue, NULL, 0, &error)};
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, use_services, instances[i % 2]), 0);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    const struct napm_host *host = &instances[0]->host;
+    assert_ptr_equal(host->intern(host, "n7"), host->intern(host, "n7"));
+    assert_int_equal(instance_error(instances[0], NAPM_ERR_FAILED, "after all", &error), -1);
+    assert_contains(error.text, "after all: n49");
+    instance_close(instances[0]);
+    instance_close(instances[1]);
+    catalogue_close(catalogue);
+}
+
 static int make_work_folder(void **state)
 {
     (void)state;
@@ -752,6 +791,7 @@ int main(void)
         cmocka_unit_test(statuses_become_errors_with_the_plugins_words),
         cmocka_unit_test(an_extension_is_copied_and_the_rest_zeroed),
         cmocka_unit_test(services_follow_the_world_and_the_seed),
+        cmocka_unit_test(services_bear_several_threads),
         cmocka_unit_test(a_catalogue_can_be_opened_again),
     };
     return cmocka_run_group_tests_name("plugin", tests, make_work_folder, remove_work_folder) != 0;
