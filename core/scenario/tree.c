@@ -106,49 +106,53 @@ static size_t check_number(const char *text, const char *file, int line, struct 
     return length;
 }
 
-/* Length of a comment or text that begins at `text`, 0 where none does. Counts its lines. */
-static size_t skip_quiet(const char *text, int *line)
+/* Length of a comment or text that begins at `text`, 0 where none does, SIZE_MAX where it has no end. */
+static size_t quiet_length(const char *text)
 {
-    size_t length = 0;
     if (text[0] == '#' || (text[0] == '/' && text[1] == '/'))
         return strcspn(text, "\n");
     if (text[0] == '/' && text[1] == '*') {
         const char *end = strstr(text + 2, "*/");
-        length = end ? (size_t)(end + 2 - text) : strlen(text);
-    } else if (text[0] == '"') {
-        for (length = 1; text[length] && text[length] != '"'; length++)
-            if (text[length] == '\\' && text[length + 1])
-                length++;
-        length += text[length] == '"';
+        return end ? (size_t)(end + 2 - text) : SIZE_MAX;
     }
-    for (size_t i = 0; i < length; i++)
-        *line += text[i] == '\n';
-    return length;
+    if (text[0] != '"')
+        return 0;
+    size_t length = 1;
+    while (text[length] && text[length] != '"')
+        length += text[length] == '\\' && text[length + 1] ? 2 : 1;
+    return text[length] ? length + 1 : SIZE_MAX;
+}
+
+/* Length of the token or other piece at `text`; SIZE_MAX with an error where libconfig must not see it. */
+static size_t check_token(const char *text, const char *file, int line, struct error *error)
+{
+    size_t length = quiet_length(text);
+    if (length == SIZE_MAX)
+        return (size_t)error_set(error, ERROR_INPUT, "%s:%d: the %s that begins here has no end: %s is missing", file,
+                                 line, *text == '"' ? "text" : "comment", *text == '"' ? "a '\"'" : "a '*/'");
+    if (length)
+        return length;
+    if (*text == '@')
+        return (size_t)error_set(error, ERROR_INPUT,
+                                 "%s:%d: @include is not supported: a scenario is one file, so that it is kept whole "
+                                 "with its results; put the settings here, or change single ones with --set",
+                                 file, line);
+    if (isalpha((unsigned char)*text) || *text == '*')
+        return 1 + strspn(text + 1, "-_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
+    if (isdigit((unsigned char)*text) || *text == '-' || *text == '+')
+        return check_number(text, file, line, error);
+    return 1;
 }
 
 static int check_tokens(const char *text, const char *file, struct error *error)
 {
     int line = 1;
     while (*text) {
-        size_t length = skip_quiet(text, &line);
-        if (length) {
-            text += length;
-        } else if (*text == '@') {
-            return error_set(error, ERROR_INPUT,
-                             "%s:%d: @include is not supported: a scenario is one file, so that it is kept whole with "
-                             "its results; put the settings here, or change single ones with --set",
-                             file, line);
-        } else if (isalpha((unsigned char)*text) || *text == '*') {
-            text += 1 + strspn(text + 1, "-_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
-        } else if (isdigit((unsigned char)*text) || *text == '-' || *text == '+') {
-            length = check_number(text, file, line, error);
-            if (length == (size_t)-1)
-                return -1;
-            text += length ? length : 1;
-        } else {
-            line += *text == '\n';
-            text++;
-        }
+        size_t length = check_token(text, file, line, error);
+        if (length == SIZE_MAX)
+            return -1;
+        for (; length > 0; length--)
+            line += *text++ == '\n';
     }
     return 0;
 }

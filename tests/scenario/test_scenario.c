@@ -419,6 +419,8 @@ static void text_that_is_no_scenario_is_refused(void **state)
     char *twice = with(good, "seed = 3;", "seed = 3;\nseed = 4;");
     expect_error(twice, NULL, 0, "s.cfg:2: ", (const char *const[]){"twice", NULL});
     free(twice);
+    expect_error("a = 1;\nb = \"x;\nc = 2;\n", NULL, 0, "s.cfg:2: ", (const char *const[]){"has no end", "'\"'", NULL});
+    expect_error("a = 1;\n\n/* b", NULL, 0, "s.cfg:3: ", (const char *const[]){"has no end", "'*/'", NULL});
     expect_error("", NULL, 0, "s.cfg: ", (const char *const[]){"no partitioner is chosen", NULL});
     char *path = path_of("s.cfg"), *none = path_of("none.cfg");
     assert_int_equal(file_write_atomically(path, "a = 1;\0b", 8, &error), 0);
