@@ -114,7 +114,10 @@ static void dense_strides(uint32_t rank, const int64_t *dims, int64_t *strides)
 
 struct shim_layout *shim_layout_dense(uint32_t rank, const int64_t *dims)
 {
+    static const int64_t one = 1;
     int64_t strides[SHIM_MAX_RANK];
+    if (rank == 0) /* the library takes rank 0 for "no tensor": a number is a vector of one */
+        return shim_layout_dense(1, &one);
     dense_strides(rank, dims, strides);
     return shim_layout_strided(rank, dims, strides);
 }

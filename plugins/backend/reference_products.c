@@ -19,13 +19,14 @@ void panel_pack(float *packed, const void *source, int64_t columns, int64_t dept
                 int64_t depth_stride)
 {
     const char *bytes = source; /* a mapped file gives no alignment */
-    memset(packed, 0, panel_floats(columns, depth) * sizeof(float));
-    for (int64_t n = 0; n < columns; n++) {
-        float *panel = packed + n / PANEL * PANEL * depth + n % PANEL;
-        for (int64_t k = 0; k < depth; k++)
-            memcpy(&panel[k * PANEL], bytes + (k * depth_stride + n * column_stride) * (int64_t)sizeof(float),
-                   sizeof(float));
-    }
+    for (int64_t first = 0; first < columns; first += PANEL)
+        for (int64_t k = 0; k < depth; k++, packed += PANEL)
+            for (int64_t n = first; n < first + PANEL; n++) {
+                packed[n - first] = 0.0f;
+                if (n < columns)
+                    memcpy(&packed[n - first], bytes + (k * depth_stride + n * column_stride) * (int64_t)sizeof(float),
+                           sizeof(float));
+            }
 }
 
 /* Pairs of doubles: every machine that this runs on has registers for them, so no build option changes the result. */
