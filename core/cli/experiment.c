@@ -9,6 +9,7 @@
 #include "core/cli/cli.h"
 #include "core/cli/progress.h"
 #include "core/cli/stop.h"
+#include "core/world/world.h"
 
 static struct scenario *open_scenario(const char *path, const struct text_list *texts, struct catalogue *catalogue,
                                       struct error *error)
@@ -47,7 +48,9 @@ int experiment_open(struct experiment *experiment, const char *scenario, const s
     experiment->catalogue = catalogue_open(experiment->plugin_path, &error);
     if (experiment->catalogue)
         experiment->scenario = open_scenario(scenario, &options->overrides, experiment->catalogue, &error);
-    if (experiment->scenario)
+    if (experiment->scenario && !world_find(experiment->scenario->world, &error))
+        error_prefix(&error, "%s: world", scenario);
+    else if (experiment->scenario)
         experiment->ledger = ledger_open(common->db, &error);
     if (!experiment->ledger)
         return cli_fail(&error);
