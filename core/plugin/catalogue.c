@@ -14,10 +14,11 @@
 #include "core/plugin/loader.h"
 #include "core/plugin/search.h"
 
-/* One file that carries plugins. */
+/* One file that carries plugins, or one module that is linked into the program. */
 struct plugin_file {
     char *path;
     const char *folder;
+    const struct napm_plugin_list *list; /* of a module in the program; NULL where there is a file to load */
     struct plugin_notes notes;
     struct descriptor *descriptors; /* one for each note; NULL until loaded */
     char *refusal;
@@ -140,14 +141,33 @@ static int read_notes(struct plugin_file *file, struct error *error)
 }
 
 /* Takes over `path`. */
-static void add_file(struct catalogue *catalogue, const char *folder, char *path)
+static struct plugin_file *new_file(struct catalogue *catalogue, const char *folder, char *path)
 {
-    struct error error = {0};
     struct plugin_file *file = NEW(struct plugin_file);
     file->path = path;
     file->folder = folder;
     *ARRAY_ADD(&catalogue->files) = file;
+    return file;
+}
+
+static void add_file(struct catalogue *catalogue, const char *folder, char *path)
+{
+    struct error error = {0};
+    struct plugin_file *file = new_file(catalogue, folder, path);
     if (read_notes(file, &error))
+        add_refused(catalogue, file, &error);
+    else
+        add_plugins(catalogue, file);
+}
+
+/* Adds a module that is linked into the program. */
+static void add_module(void *context, const char *module, const struct napm_plugin_list *list)
+{
+    struct catalogue *catalogue = context;
+    struct error error = {0};
+    struct plugin_file *file = new_file(catalogue, "built-in", text_format("built-in:%s", module));
+    file->list = list;
+    if (descriptor_make_notes(list, &file->notes, &error) || descriptor_check_notes(&file->notes, &error))
         add_refused(catalogue, file, &error);
     else
         add_plugins(catalogue, file);
@@ -168,6 +188,7 @@ struct catalogue *catalogue_open(const char *const *extra, struct error *error)
                      text_format("%s/%s", catalogue->folders.items[i], names.items[j]));
         search_list_free(&names);
     }
+    loader_each_preloaded(add_module, catalogue);
     return catalogue;
 }
 
@@ -237,7 +258,7 @@ static int load_file(struct catalogue *catalogue, struct plugin_file *file, stru
     if (file->refusal || file->descriptors)
         return file->refusal ? error_set(error, ERROR_PLUGIN, "%s", file->refusal) : 0;
     struct descriptor *descriptors = NEW_ARRAY(struct descriptor, file->notes.count);
-    const struct napm_plugin_list *list = loader_open(file->path, error);
+    const struct napm_plugin_list *list = file->list ? file->list : loader_open(file->path, error);
     if (!list || descriptor_copy_list(list, &file->notes, descriptors, error)) {
         free(descriptors);
         file->refusal = text_copy(error->text);

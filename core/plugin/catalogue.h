@@ -39,6 +39,7 @@ struct catalogue_entry {
  * Scans, in order: `extra` folders (from --plugin-path, NULL-terminated, may be NULL), $NAPM_PLUGIN_PATH (':'),
  * $XDG_DATA_HOME/napm/plugins (~/.local/share), the installed folder. A folder that does not exist is skipped, unless
  * it came from `extra`: then it is an error. A file that does not carry a note is no plugin and is refused.
+ * Last come modules that are linked into the program (libtool -dlpreopen), with the path "built-in:MODULE".
  */
 struct catalogue *catalogue_open(const char *const *extra, struct error *error);
 

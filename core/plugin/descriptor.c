@@ -287,18 +287,13 @@ static int copy_descriptor(const struct napm_plugin *theirs, struct descriptor *
 
 /* ---- lists */
 
-static int check_list(const struct napm_plugin_list *list, const struct plugin_notes *notes, struct error *error)
+/* Is the list readable at all, and does each descriptor say its name? */
+static int check_list(const struct napm_plugin_list *list, struct error *error)
 {
     if (check_abi(list->magic, list->abi, error) ||
         check_size("descriptor list", list->size, sizeof(*list), sizeof(*list), error))
         return -1;
-    if (list->plugin_count != notes->count || !list->plugins)
-        return error_set(
-            error, ERROR_PLUGIN,
-            "It misbehaves: it lists %u plugins and has notes of %zu: give each plugin a NAPM_PLUGIN_NOTE and "
-            "a place in NAPM_EXPORT_PLUGINS",
-            list->plugin_count, notes->count);
-    for (uint32_t i = 0; i < list->plugin_count; i++) {
+    for (uint32_t i = 0; list->plugins && i < list->plugin_count; i++) {
         const struct napm_plugin *plugin = list->plugins[i];
         if (!plugin)
             return error_set(error, ERROR_PLUGIN, "It misbehaves: entry %u of its descriptor list is NULL", i + 1);
@@ -309,6 +304,17 @@ static int check_list(const struct napm_plugin_list *list, const struct plugin_n
                              plugin->name ? "version" : "name");
     }
     return 0;
+}
+
+static int check_count(const struct napm_plugin_list *list, const struct plugin_notes *notes, struct error *error)
+{
+    if (list->plugin_count == notes->count && list->plugins)
+        return 0;
+    return error_set(
+        error, ERROR_PLUGIN,
+        "It misbehaves: it lists %u plugins and has notes of %zu: give each plugin a NAPM_PLUGIN_NOTE and a "
+        "place in NAPM_EXPORT_PLUGINS",
+        list->plugin_count, notes->count);
 }
 
 static int check_agreement(const struct plugin_note *note, const struct napm_plugin *plugin, struct error *error)
@@ -342,7 +348,7 @@ static const struct napm_plugin *find_descriptor(const struct napm_plugin_list *
 int descriptor_copy_list(const struct napm_plugin_list *list, const struct plugin_notes *notes,
                          struct descriptor *descriptors, struct error *error)
 {
-    int failed = check_list(list, notes, error);
+    int failed = check_list(list, error) || check_count(list, notes, error);
     memset(descriptors, 0, notes->count * sizeof(*descriptors));
     for (size_t i = 0; !failed && i < notes->count; i++) {
         const struct napm_plugin *plugin = find_descriptor(list, &notes->items[i], error);
@@ -352,6 +358,26 @@ int descriptor_copy_list(const struct napm_plugin_list *list, const struct plugi
     for (size_t i = 0; failed && i < notes->count; i++)
         descriptor_free(&descriptors[i]);
     return failed ? -1 : 0;
+}
+
+int descriptor_make_notes(const struct napm_plugin_list *list, struct plugin_notes *notes, struct error *error)
+{
+    notes->count = 0;
+    if (check_list(list, error))
+        return -1;
+    for (uint32_t i = 0; list->plugins && i < list->plugin_count; i++) {
+        const struct napm_plugin *plugin = list->plugins[i];
+        struct plugin_note *note = &notes->items[notes->count];
+        if (notes->count == ELF_NOTE_MOST_PLUGINS || strlen(plugin->name) >= sizeof(note->name) ||
+            strlen(plugin->version) >= sizeof(note->version))
+            return error_set(error, ERROR_PLUGIN,
+                             "It carries too many plugins, or the name or version of '%s' is too long", plugin->name);
+        *note = (struct plugin_note){list->magic, list->abi, plugin->size, plugin->kind, plugin->hook_version, "", ""};
+        strcpy(note->name, plugin->name);
+        strcpy(note->version, plugin->version);
+        notes->count++;
+    }
+    return 0;
 }
 
 void descriptor_free(struct descriptor *descriptor)

@@ -22,6 +22,9 @@ int descriptor_check_note(const struct plugin_note *note, struct error *error);
 /* The same for all notes of a file, which may not name one plugin twice. */
 int descriptor_check_notes(const struct plugin_notes *notes, struct error *error);
 
+/* The notes that a module's list would have, for modules that are linked into the program and have no file to read. */
+int descriptor_make_notes(const struct napm_plugin_list *list, struct plugin_notes *notes, struct error *error);
+
 /* A checked copy of a descriptor. Texts stay the plugin's own; the option table is copied. */
 struct descriptor {
     struct napm_plugin plugin;

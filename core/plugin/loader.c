@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Libtool writes this table into a program that it links with -dlpreopen; in others there is none. */
+extern LT_DLSYM_CONST lt_dlsymlist lt__PROGRAM__LTX_preloaded_symbols[] __attribute__((weak));
+
 static char dlerror_text[1024];
 
 static lt_module bind_now_open(lt_user_data data, const char *filename, lt_dladvise advise)
@@ -49,7 +52,7 @@ static int start(struct error *error)
     static int started;
     if (started)
         return 0;
-    if (lt_dlinit())
+    if ((lt__PROGRAM__LTX_preloaded_symbols && lt_dlpreload_default(lt__PROGRAM__LTX_preloaded_symbols)) || lt_dlinit())
         return error_set(error, ERROR_RUN, "libltdl does not start: %s", lt_dlerror());
     /* libltdl's own loader has to go: it is tried where ours has failed, and binds a missing symbol late, in mid-run */
     free(lt_dlloader_remove("lt_dlopen"));
@@ -101,4 +104,29 @@ const struct napm_plugin_list *loader_open(const char *path, struct error *error
     }
     lt_dlmakeresident(handle);
     return call_entry(handle, error);
+}
+
+/* lt_dlpreload_open's callback takes no context, so that it passes through here (one thread only). */
+static struct {
+    loader_visit_fn each;
+    void *context;
+} preload_visit;
+
+static int visit_preloaded(lt_dlhandle handle)
+{
+    const lt_dlinfo *info = lt_dlgetinfo(handle);
+    lt_dlmakeresident(handle);
+    const struct napm_plugin_list *list = call_entry(handle, NULL);
+    if (list && info && info->name)
+        preload_visit.each(preload_visit.context, info->name, list);
+    return 0;
+}
+
+void loader_each_preloaded(loader_visit_fn each, void *context)
+{
+    if (!lt__PROGRAM__LTX_preloaded_symbols || start(NULL))
+        return;
+    preload_visit.each = each;
+    preload_visit.context = context;
+    lt_dlpreload_open("@PROGRAM@", visit_preloaded);
 }

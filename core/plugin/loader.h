@@ -16,4 +16,11 @@
  */
 const struct napm_plugin_list *loader_open(const char *path, struct error *error);
 
+/*
+ * Calls `each` with every plugin module that is linked into this program (libtool's -dlpreopen; built with
+ * NAPM_STATIC_MODULE), by its name. There are none in an ordinary build.
+ */
+typedef void (*loader_visit_fn)(void *context, const char *module, const struct napm_plugin_list *list);
+void loader_each_preloaded(loader_visit_fn each, void *context);
+
 #endif
