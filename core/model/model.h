@@ -12,7 +12,12 @@
 
 struct model; /* owns everything below; the file stays mapped */
 
-/* Reads an ONNX file: graph, constant folding, shape inference, layers. `batch` fixes symbolic dimensions (usually 1). */
+/*
+ * Reads an ONNX file (opset 7 to 21): graph, constant folding, shape inference, layers. An open first dimension of an
+ * input is the batch and becomes 1. Weights stay in the file, which must not be changed while the model is open.
+ * Returns NULL with an error that names the path, and node, operator and opset where an operator is the reason.
+ * After opening nothing changes: all that follows may be called from any thread until model_close.
+ */
 struct model *model_open(const char *path, struct error *error);
 void model_close(struct model *model);
 const struct napm_model *model_view(const struct model *model);
