@@ -129,30 +129,38 @@ static void group_from(const struct graph *graph, uint32_t head)
     take_activation(graph, value, head);
 }
 
-/* The head of the group that made a reshape's input, looked for through reshapes before it; NAPM_NONE for none. */
-static uint32_t group_of_source(const struct graph *graph, const struct graph_node *node)
+/*
+ * For each reshape the head of the group that made its input, looked for through the reshapes before it; NAPM_NONE for
+ * a model input. Called when all nodes but the reshapes are grouped.
+ */
+static uint32_t *find_sources(const struct graph *graph)
 {
-    for (;;) {
-        const struct graph_value *source = graph_input(graph, node, 0);
-        if (source->producer == NAPM_NONE)
-            return NAPM_NONE;
-        node = &graph->nodes.items[source->producer];
-        if (node->layer != NAPM_NONE)
-            return node->layer;
+    uint32_t *sources = NEW_ARRAY(uint32_t, graph->nodes.count);
+    for (size_t n = 0; n < graph->nodes.count; n++) {
+        const struct graph_node *node = &graph->nodes.items[n];
+        uint32_t producer = node->layer == NAPM_NONE ? graph_input(graph, node, 0)->producer : NAPM_NONE;
+        uint32_t group = producer == NAPM_NONE ? NAPM_NONE : graph->nodes.items[producer].layer;
+        bool is_behind_reshape = producer != NAPM_NONE && group == NAPM_NONE;
+        sources[n] = is_behind_reshape ? sources[producer] : group;
     }
+    return sources;
 }
 
-/* Runs from the last reshape to the first, so that the user's group is known. */
-static void attach_reshape(struct graph *graph, uint32_t index)
+/* Goes from the last reshape to the first, so that the user's group is known. */
+static void attach_reshapes(struct graph *graph)
 {
-    struct graph_node *node = &graph->nodes.items[index];
-    const struct graph_value *result = graph_output(graph, node, 0);
-    uint32_t group = NAPM_NONE;
-    if (result->use_count == 1 && !result->is_output)
-        group = graph->nodes.items[result->uses[0]].layer;
-    if (group == NAPM_NONE)
-        group = group_of_source(graph, node);
-    node->layer = group == NAPM_NONE ? index : group;
+    uint32_t *sources = find_sources(graph);
+    for (uint32_t n = (uint32_t)graph->nodes.count; n-- > 0;) {
+        struct graph_node *node = &graph->nodes.items[n];
+        if (node->layer != NAPM_NONE)
+            continue;
+        const struct graph_value *result = graph_output(graph, node, 0);
+        if (result->use_count == 1 && !result->is_output)
+            node->layer = graph->nodes.items[result->uses[0]].layer;
+        else
+            node->layer = sources[n] == NAPM_NONE ? n : sources[n];
+    }
+    free(sources);
 }
 
 uint32_t layers_group(struct graph *graph, uint32_t **heads)
@@ -161,9 +169,7 @@ uint32_t layers_group(struct graph *graph, uint32_t **heads)
     for (uint32_t n = 0; n < count; n++)
         if (graph->nodes.items[n].layer == NAPM_NONE && !changes_shape_only(&graph->nodes.items[n]))
             group_from(graph, n);
-    for (uint32_t n = (uint32_t)count; n-- > 0;)
-        if (graph->nodes.items[n].layer == NAPM_NONE)
-            attach_reshape(graph, n);
+    attach_reshapes(graph);
     uint32_t *number = NEW_ARRAY(uint32_t, count), layers = 0;
     *heads = NEW_ARRAY(uint32_t, count);
     for (uint32_t n = 0; n < count; n++)

@@ -243,6 +243,21 @@ static void a_reshape_at_the_end_joins_its_maker(void **state)
     model_close(model);
 }
 
+static void reshapes_in_a_row_join_the_maker_where_their_users_are_several(void **state)
+{
+    (void)state;
+    const int64_t dims[] = {1, 256};
+    struct net net = net_begin("row", 3, 8, 8);
+    net_conv(&net, "conv", small_conv);
+    node(&net, "Flatten", "flat", "conv", NULL);
+    node(&net, "Flatten", "again", "flat", NULL);
+    onnx_writer_output(net.writer, "again", 2, dims);
+    node(&net, "Tanh", "tanh", "flat", NULL);
+    struct model *model = open_net(&net);
+    assert_layers(model, "Conv+Flatten+Flatten Tanh");
+    model_close(model);
+}
+
 static void identity_and_dropout_are_left_out(void **state)
 {
     (void)state;
@@ -443,6 +458,7 @@ int main(void)
         cmocka_unit_test(a_bias_added_to_a_product_joins_it),
         cmocka_unit_test(shape_computations_are_folded_and_reshapes_join_their_user),
         cmocka_unit_test(a_reshape_at_the_end_joins_its_maker),
+        cmocka_unit_test(reshapes_in_a_row_join_the_maker_where_their_users_are_several),
         cmocka_unit_test(identity_and_dropout_are_left_out),
         cmocka_unit_test(both_parts_of_every_cut_agree_on_what_crosses),
         cmocka_unit_test(layers_take_only_what_earlier_layers_made),
