@@ -19,6 +19,7 @@
 #include "core/base/memory.h"
 
 #define FIRST_CHUNK_JOBS 64
+#define MOST_IDLE_WAITS 1000000 /* in a row, with jobs ready and nothing happening: such a scheduler will never pick */
 
 enum job_state {
     JOB_REFUSED, /* not, or not again, taken by ready(): the run is over */
@@ -53,6 +54,7 @@ struct station {
     bool serialised; /* the scheduler's calls take its plugin's lock */
     bool *worker_busy;
     uint32_t worker_count, running_count, ready_count;
+    uint32_t idle_waits; /* since the last arrival, pick or end of a slice, with no slice running */
     int64_t wake_ns;
     int64_t now_ns; /* of the last call */
     uint64_t last_id;
@@ -169,6 +171,7 @@ static int call_ready(struct station *station, struct job *job, int64_t now_ns, 
     }
     job->state = JOB_READY;
     station->ready_count++;
+    station->idle_waits = 0;
     return 0;
 }
 
@@ -205,6 +208,11 @@ static int accept_wait(struct station *station, int64_t wake_ns, int64_t now_ns)
                                    "pick() waits for ever with %" PRIu32
                                    " jobs ready and none running: it must pick one or set wake_ns",
                                    station->ready_count);
+    if (station->running_count == 0 && ++station->idle_waits > MOST_IDLE_WAITS)
+        return instance_misbehaved(station->scheduler, &station->failure,
+                                   "pick() asked to wait %d times in a row with %" PRIu32
+                                   " jobs ready and none running: it must pick one",
+                                   MOST_IDLE_WAITS, station->ready_count);
     station->wake_ns = wake_ns;
     return 0;
 }
@@ -256,6 +264,7 @@ void station_reset(struct station *station, int64_t now_ns)
     }
     memset(station->worker_busy, 0, station->worker_count * sizeof(*station->worker_busy));
     station->running_count = 0;
+    station->idle_waits = 0;
     station->wake_ns = INT64_MAX;
     station->now_ns = 0;
     station->last_id = 0;
@@ -309,6 +318,7 @@ static void start_slice(struct station *station, struct job *job, uint32_t layer
         job->first_run_ns = now_ns;
     station->worker_busy[job->worker] = true;
     station->running_count++;
+    station->idle_waits = 0;
     station->ready_count--;
     *slice = (struct station_slice){job->seen.id, job->user, job->worker, job->seen.layers_done, job->slice_layers};
 }

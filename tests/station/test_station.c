@@ -401,6 +401,10 @@ static int drive_two_jobs(struct station *station, struct error *error)
         int count = 0, status;
         while ((status = station_dispatch(station, now_ns, &slices[count], error)) == 1)
             count++;
+        if (status == 0 && count == 0 && station_wake_ns(station) != INT64_MAX) {
+            now_ns = station_wake_ns(station);
+            continue;
+        }
         if (status < 0 || count == 0)
             return finished;
         for (int i = 0; i < count; i++) {
@@ -461,6 +465,7 @@ static void every_breach_of_contract_is_reported_in_the_plugins_name(void **stat
     assert_fault_is_reported("end-status", ERROR_PLUGIN, "misbehaves: pick() returned 2");
     assert_fault_is_reported("past-wake", ERROR_PLUGIN, "misbehaves: pick() wants to be asked again at 999 ns");
     assert_fault_is_reported("endless-wait", ERROR_PLUGIN, "misbehaves: pick() waits for ever with 2 jobs ready");
+    assert_fault_is_reported("naps", ERROR_PLUGIN, "misbehaves: pick() asked to wait 1000000 times in a row");
     assert_fault_is_reported("ready-odd-status", ERROR_PLUGIN, "misbehaves: ready() returned 9");
 }
 
