@@ -58,7 +58,7 @@ static struct instance *open_arrivals(struct evaluator *evaluator, uint32_t stre
 {
     const struct plugin_choice *choice = &evaluator->problem->streams[stream].arrivals;
     char label[128];
-    snprintf(label, sizeof(label), "arrivals:%s", evaluator->problem->view.streams[stream]->name);
+    snprintf(label, sizeof(label), "loadgen:%s", evaluator->problem->view.streams[stream]->name);
     struct instance_host host = {
         .label = label, .seed = evaluator->problem->seed, .now_ns = flow_now_ns, .context = evaluator->flow};
     struct instance *instance = instance_open(evaluator->catalogue, NAPM_KIND_LOADGEN, choice, &host, error);

@@ -258,15 +258,15 @@ static int start_task(struct flow *flow, uint32_t stream)
     *task = (struct task){.cut = flow->cuts[stream]};
     task->record = (struct flow_task){.stream = stream, .number = state->started++, .started_ns = flow->now_ns};
     state->unfinished++;
-    if (task->cut == 0) { /* nothing to compute: does not wait for the device */
+    bool idle = !flow->devices[device].first;
+    if (idle && task->cut == 0) { /* nothing to compute, nothing to wait for */
         if (leave_device(flow, task) != 0)
             return -1;
-    } else {
-        bool idle = !flow->devices[device].first;
-        append(&flow->devices[device], task);
-        if (idle)
-            compute_first(flow, device);
+        return expect_next_task(flow, stream);
     }
+    append(&flow->devices[device], task);
+    if (idle)
+        compute_first(flow, device);
     return expect_next_task(flow, stream);
 }
 

@@ -135,6 +135,10 @@ static void two_streams_of_one_device_share_it(void **state)
     const uint32_t local[] = {3, 3};
     struct napm_evaluation result = evaluate(&(struct make){.streams = streams, .stream_count = 2}, local, NULL);
     assert_ns(result.total_ns, 5 * (20e6 + 40e6));
+    const uint32_t mixed[] = {3, 0}; /* the device takes tasks in order, also those that it only sends on */
+    struct napm_phases phases[2];
+    evaluate(&(struct make){.streams = streams, .stream_count = 2}, mixed, phases);
+    assert_ns(phases[1].local_ns, 20e6);
 }
 
 static void a_closed_loop_starts_a_task_when_the_last_has_ended(void **state)
