@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Instances of plugins: options, services, functions, creation, and what their failures say. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/log.h"
 #include "core/base/memory.h"
 #include "core/plugin/catalogue.h"
 #include "core/plugin/catalogue_private.h"
@@ -16,18 +19,60 @@ struct instance_private {
     struct option_values options;
     char *options_text;
     int created;
+#ifdef NAPM_SANITIZED
+    atomic_uintptr_t inside; /* the thread that is between instance_lock and instance_unlock */
+    int depth;
+#endif
 };
 
 /* ---- threads */
+
+#ifdef NAPM_SANITIZED
+/*
+ * In a debug build (--enable-sanitizers): does the host keep what it promises a plugin that is not parallel, that calls
+ * on one instance do not overlap? A thread that enters while another is inside ends the process with a message.
+ */
+static void enter(const struct instance *instance)
+{
+    struct instance_private *private_part = instance->private_part;
+    uintptr_t nobody = 0, self = (uintptr_t)pthread_self();
+    if (instance->entry->plugin->threading != NAPM_THREADS_PARALLEL &&
+        !atomic_compare_exchange_strong(&private_part->inside, &nobody, self) && nobody != self) {
+        log_error("plugins", "two threads are in one instance of %s (%s)", instance->entry->name,
+                  instance->entry->path);
+        abort();
+    }
+    private_part->depth += instance->entry->plugin->threading != NAPM_THREADS_PARALLEL;
+}
+
+static void leave(const struct instance *instance)
+{
+    struct instance_private *private_part = instance->private_part;
+    if (instance->entry->plugin->threading != NAPM_THREADS_PARALLEL && --private_part->depth == 0)
+        atomic_store(&private_part->inside, 0);
+}
+#else
+static void enter(const struct instance *instance)
+{
+    (void)instance;
+}
+
+static void leave(const struct instance *instance)
+{
+    (void)instance;
+}
+#endif
 
 void instance_lock(const struct instance *instance)
 {
     if (instance->entry->plugin->threading == NAPM_THREADS_SERIALISED)
         pthread_mutex_lock(catalogue_entry_lock(instance->entry));
+    enter(instance);
 }
 
 void instance_unlock(const struct instance *instance)
 {
+    leave(instance);
     if (instance->entry->plugin->threading == NAPM_THREADS_SERIALISED)
         pthread_mutex_unlock(catalogue_entry_lock(instance->entry));
 }
