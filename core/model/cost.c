@@ -10,13 +10,17 @@ static const struct {
     double each;
 } elementwise[] = {
     {"Abs", 1},        {"Add", 1},       {"BatchNormalization", 2},
-    {"Clip", 2},       {"Div", 1},       {"Elu", 3},
-    {"Erf", 10},       {"Exp", 4},       {"HardSigmoid", 4},
-    {"Mul", 1},        {"HardSwish", 5}, {"LeakyRelu", 2},
-    {"LogSoftmax", 7}, {"Max", 1},       {"Min", 1},
-    {"PRelu", 2},      {"Pow", 4},       {"Relu", 1},
-    {"Sigmoid", 6},    {"Softmax", 7},   {"Sqrt", 1},
-    {"Sub", 1},        {"Sum", 1},       {"Tanh", 8},
+    {"Ceil", 1},       {"Celu", 3},      {"Clip", 2},
+    {"Div", 1},        {"Elu", 3},       {"Erf", 10},
+    {"Exp", 4},        {"Floor", 1},     {"HardSigmoid", 4},
+    {"HardSwish", 5},  {"LeakyRelu", 2}, {"Log", 4},
+    {"LogSoftmax", 7}, {"Max", 1},       {"Mean", 1},
+    {"Min", 1},        {"Mul", 1},       {"Neg", 1},
+    {"PRelu", 2},      {"Pow", 4},       {"Reciprocal", 1},
+    {"Relu", 1},       {"Round", 1},     {"Selu", 3},
+    {"Sigmoid", 6},    {"Softmax", 7},   {"Softplus", 6},
+    {"Softsign", 3},   {"Sqrt", 1},      {"Sub", 1},
+    {"Sum", 1},        {"Tanh", 8},      {"ThresholdedRelu", 1},
 };
 
 static double product(const struct graph_value *value, uint32_t from)
@@ -59,7 +63,8 @@ double cost_flops(const struct graph *graph, const struct graph_node *node)
         return results * (2 * depth(graph, node) + (graph_input(graph, node, 2) ? 1 : 0));
     if (strcmp(type, "MaxPool") == 0 || strcmp(type, "AveragePool") == 0)
         return results * window_size(node);
-    if (strcmp(type, "GlobalAveragePool") == 0 || strcmp(type, "GlobalMaxPool") == 0 || strcmp(type, "ReduceMean") == 0)
+    if (strcmp(type, "GlobalAveragePool") == 0 || strcmp(type, "GlobalMaxPool") == 0 ||
+        strncmp(type, "Reduce", strlen("Reduce")) == 0)
         return product(graph_input(graph, node, 0), 0);
     if (strcmp(type, "LRN") == 0)
         return results * (2 * (double)graph_integer(node, "size", 1) + 8);

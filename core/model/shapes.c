@@ -84,8 +84,7 @@ int shape_axis(const struct operator_work *work)
 {
     const struct graph_value *input = operator_input(work, 0);
     int64_t otherwise = work->node->opset >= 13 ? -1 : 1;
-    if (!input || (input->rank > 1 && operator_axis(work, graph_integer(work->node, "axis", otherwise), input->rank,
-                                                    work->node->opset < 13) < 0))
+    if (!input || operator_axis(work, graph_integer(work->node, "axis", otherwise), input->rank, false) < 0)
         return -1;
     return set_like(work, input);
 }
@@ -364,7 +363,8 @@ int shape_reduce(const struct operator_work *work)
     uint32_t axes, rank = 0;
     bool given, keep = graph_integer(work->node, "keepdims", 1) != 0;
     int64_t dims[GRAPH_MAX_RANK];
-    if (!input || operator_axes(work, 18, 1, input->rank, &axes, &given))
+    int64_t since = strcmp(work->node->type, "ReduceSum") == 0 ? 13 : 18; /* opset that made an input of the axes */
+    if (!input || operator_axes(work, since, 1, input->rank, &axes, &given))
         return -1;
     if (axes == 0 && graph_integer(work->node, "noop_with_empty_axes", 0) == 0)
         axes = (1u << input->rank) - 1;
