@@ -19,7 +19,7 @@
 
 #include "core/planner/problem.h"
 
-#define EVALUATOR_TASKS 1024
+#define EVALUATOR_TASKS 512
 #define EVALUATOR_LEAST_TASKS 16
 #define EVALUATOR_PREDICTED_TASKS 20000
 

@@ -34,11 +34,21 @@ struct planner *planner_new_on(struct problem *problem, struct catalogue *catalo
     return NULL;
 }
 
+struct planner *planner_new_seeded(const struct scenario *scenario, struct catalogue *catalogue,
+                                   const int64_t *const *const *layer_ns, uint64_t seed, const atomic_bool *cancel,
+                                   struct error *error)
+{
+    struct problem *problem = problem_new(scenario, layer_ns, error);
+    if (!problem)
+        return NULL;
+    problem->seed = seed;
+    return planner_new_on(problem, catalogue, cancel, error);
+}
+
 struct planner *planner_new(const struct scenario *scenario, struct catalogue *catalogue,
                             const int64_t *const *const *layer_ns, const atomic_bool *cancel, struct error *error)
 {
-    struct problem *problem = problem_new(scenario, layer_ns, error);
-    return problem ? planner_new_on(problem, catalogue, cancel, error) : NULL;
+    return planner_new_seeded(scenario, catalogue, layer_ns, scenario->seed, cancel, error);
 }
 
 void planner_free(struct planner *planner)

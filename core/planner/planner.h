@@ -23,6 +23,10 @@ struct planner;
  */
 struct planner *planner_new(const struct scenario *scenario, struct catalogue *catalogue,
                             const int64_t *const *const *layer_ns, const atomic_bool *cancel, struct error *error);
+/* The same for a run whose seed is not the scenario's: what is predicted are that run's arrivals. */
+struct planner *planner_new_seeded(const struct scenario *scenario, struct catalogue *catalogue,
+                                   const int64_t *const *const *layer_ns, uint64_t seed, const atomic_bool *cancel,
+                                   struct error *error);
 void planner_free(struct planner *planner);
 const struct napm_problem *planner_problem(const struct planner *planner);
 

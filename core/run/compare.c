@@ -77,8 +77,8 @@ static int profile_and_compare(const struct run_settings *settings, const struct
         return -1;
     if (settings->watcher.step)
         settings->watcher.step(settings->watcher.context, "planning", 0, 0);
-    struct planner *planner =
-        planner_new(settings->scenario, settings->catalogue, profiles_view(&profiles), settings->cancel, error);
+    struct planner *planner = planner_new_seeded(settings->scenario, settings->catalogue, profiles_view(&profiles),
+                                                 settings->seed, settings->cancel, error);
     int result = planner ? compare(settings, planner, plans, error) : -1;
     if (planner)
         planner_free(planner);

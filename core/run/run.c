@@ -55,8 +55,8 @@ static int make_planner(struct procedure *run, int64_t id, struct error *error)
     if (profiles_gather(&run->profiles, settings, run->kind, run->world, id, error) != 0)
         return -1;
     tell(settings, "planning", 0, 0);
-    run->planner =
-        planner_new(settings->scenario, settings->catalogue, profiles_view(&run->profiles), settings->cancel, error);
+    run->planner = planner_new_seeded(settings->scenario, settings->catalogue, profiles_view(&run->profiles),
+                                      settings->seed, settings->cancel, error);
     return run->planner ? 0 : -1;
 }
 

@@ -133,6 +133,31 @@ static void the_plan_predicts_the_tasks_that_count(void **state)
     scenario_close(scenario);
 }
 
+/* A plan that leaves all on the devices: how long it waits there depends on the random starts alone. */
+static double predict_with_seed(const struct scenario *scenario, uint64_t seed)
+{
+    struct times times;
+    struct error error = {0};
+    struct planner *planner = planner_new_seeded(scenario, catalogue, make_times(&times, 0), seed, NULL, &error);
+    const struct plugin_choice device_only = {.name = "device-only"};
+    struct plan *plan = planner ? planner_plan(planner, &device_only, &error) : NULL;
+    if (!plan)
+        fail_msg("%s", error.text);
+    double total_ns = plan->predicted_total_ns;
+    plan_free(plan);
+    planner_free(planner);
+    return total_ns;
+}
+
+static void the_starts_predicted_are_those_of_the_seed(void **state)
+{
+    (void)state;
+    struct scenario *scenario = open_with(NULL, 0);
+    assert_true(predict_with_seed(scenario, 4) == predict_with_seed(scenario, 4));
+    assert_true(predict_with_seed(scenario, 4) != predict_with_seed(scenario, 5));
+    scenario_close(scenario);
+}
+
 static void a_result_for_the_station_makes_the_last_cut_send_it(void **state)
 {
     (void)state;
@@ -202,6 +227,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(partitioners_see_the_scenario),
         cmocka_unit_test(the_plan_predicts_the_tasks_that_count),
+        cmocka_unit_test(the_starts_predicted_are_those_of_the_seed),
         cmocka_unit_test(a_result_for_the_station_makes_the_last_cut_send_it),
         cmocka_unit_test(memory_limits_make_cuts_infeasible),
         cmocka_unit_test(a_node_that_was_not_profiled_gets_no_layers),
