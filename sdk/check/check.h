@@ -44,6 +44,7 @@ int is_unknown_status(int32_t status);
 size_t heap_bytes(void);
 
 enum verdict check_description(const struct subject *subject, struct error *why);
+enum verdict check_option_ranges(const struct subject *subject, struct error *why);
 enum verdict check_lives(const struct subject *subject, struct error *why);
 enum verdict check_scheduler_random(const struct subject *subject, struct error *why);
 enum verdict check_scheduler_repeats(const struct subject *subject, struct error *why);

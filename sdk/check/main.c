@@ -105,6 +105,7 @@ struct check {
 static const struct check checks[] = {
     {0, "describes itself", check_description},
     {0, "is created and destroyed again and again without a leak", check_lives},
+    {0, "takes each option at the ends of its range, or says why not", check_option_ranges},
     {NAPM_KIND_SCHEDULER, "picks ready jobs only, and all jobs finish", check_scheduler_random},
     {NAPM_KIND_SCHEDULER, "schedules the same jobs in the same way", check_scheduler_repeats},
     {NAPM_KIND_PARTITIONER, "makes valid plans, the same for the same problem", check_partitioner_plans},
