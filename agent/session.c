@@ -19,7 +19,7 @@
 #include "core/compute/stress.h"
 #include "core/wire/control.h"
 
-#define PROBE_BYTES_MAX (UINT64_C(64) << 20)
+#define CONTENT_BYTES_MAX (UINT64_C(1) << 30)
 #define PROBES_MAX 64u
 #define THREADS_MAX 1024u
 
@@ -80,10 +80,11 @@ static int begin_frame(void *context, const struct frame_header *header, int64_t
                                     "was not expected",
                                     header->payload_bytes, header->stream);
     }
-    bool fits =
-        header->kind == FRAME_PROBE
-            ? header->payload_bytes <= PROBE_BYTES_MAX
-            : header->kind == FRAME_RESULT && work_result_fits(session->work, header->stream, header->payload_bytes);
+    bool fits = false;
+    if (header->kind == FRAME_PROBE || header->kind == FRAME_AHEAD)
+        fits = header->payload_bytes <= CONTENT_BYTES_MAX;
+    else if (header->kind == FRAME_RESULT)
+        fits = header->payload_bytes == 0 || work_result_fits(session->work, header->stream, header->payload_bytes);
     if (!fits)
         return error_set(error, ERROR_RUN, "data connection: frame of kind %u with %" PRIu64 " bytes was not expected",
                          header->kind, header->payload_bytes);
@@ -101,6 +102,8 @@ static int end_frame(void *context, const struct frame_header *header, struct er
         work_input_came(session->work, header->stream);
         return 0;
     }
+    if (header->kind == FRAME_AHEAD)
+        return 0;
     if (header->kind == FRAME_RESULT)
         atomic_fetch_add(&session->data.received_bytes, header->tensor_bytes);
     struct frame_header reply = {.kind = header->kind == FRAME_PROBE ? FRAME_PROBED : FRAME_RETURNED,
@@ -257,7 +260,7 @@ static int connect_data(struct session *session, const Wire__ConnectData *asked,
 
 static int send_probes(struct session *session, const Wire__Probe *asked, struct error *error)
 {
-    if (asked->bytes == 0 || asked->bytes > PROBE_BYTES_MAX || asked->count > PROBES_MAX)
+    if (asked->bytes == 0 || asked->bytes > CONTENT_BYTES_MAX || asked->count > PROBES_MAX)
         return error_set(error, ERROR_RUN, "a probe of %" PRIu64 " bytes is not made", asked->bytes);
     if (make_scratch(session, asked->bytes, error))
         return -1;

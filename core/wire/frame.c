@@ -158,26 +158,62 @@ int frame_reader_advance(struct frame_reader *reader, size_t count, const struct
     return receiver->end(receiver->context, &reader->header, error);
 }
 
+/* Bytes that came in behind a header go where the header's frame, and the next ones, want them. */
+static int spread(struct frame_reader *reader, size_t count, const struct frame_receiver *receiver, struct error *error)
+{
+    for (size_t at = 0; at < count;) {
+        struct iovec pieces[2];
+        size_t taken = 0;
+        int piece_count = frame_reader_room(reader, pieces);
+        for (int i = 0; i < piece_count; i++) {
+            size_t left = count - at - taken, here = pieces[i].iov_len < left ? pieces[i].iov_len : left;
+            memcpy(pieces[i].iov_base, reader->ahead + at + taken, here);
+            taken += here;
+        }
+        at += taken;
+        if (frame_reader_advance(reader, taken, receiver, error))
+            return -1;
+    }
+    return 0;
+}
+
+/* One portion: what is being waited for and, where that is a header, what is behind it. 2: there is no more now. */
+static int read_portion(struct frame_reader *reader, int fd, const struct frame_receiver *receiver, struct error *error)
+{
+    struct iovec pieces[3];
+    struct msghdr message = {.msg_iov = pieces};
+    size_t wanted = 0;
+    bool header = !reader->in_content;
+    message.msg_iovlen = (size_t)frame_reader_room(reader, pieces);
+    for (size_t i = 0; i < message.msg_iovlen; i++)
+        wanted += pieces[i].iov_len;
+    if (header)
+        pieces[message.msg_iovlen++] = (struct iovec){reader->ahead, sizeof(reader->ahead)};
+    ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT);
+    if (got < 0 && errno == EINTR)
+        return 1;
+    if (got < 0 && errno == EAGAIN)
+        return 2;
+    if (got < 0 && errno != ECONNRESET)
+        return error_set(error, ERROR_RUN, "reading the data connection: %s", strerror(errno));
+    if (got <= 0)
+        return reader->in_content || reader->raw_got ? error_set(error, ERROR_RUN, "data connection: cut in a frame")
+                                                     : 0;
+    size_t count = (size_t)got, ahead = count > wanted ? count - wanted : 0;
+    if (frame_reader_advance(reader, count - ahead, receiver, error) || spread(reader, ahead, receiver, error))
+        return -1;
+    return count < wanted + (header ? sizeof(reader->ahead) : 0) ? 2 : 1;
+}
+
 /* A bounded number of portions, so that one busy connection does not starve the others. */
 int frame_read(struct frame_reader *reader, int fd, const struct frame_receiver *receiver, struct error *error)
 {
     for (int i = 0; i < READS_AT_ONCE; i++) {
-        struct iovec pieces[2];
-        struct msghdr message = {.msg_iov = pieces};
-        message.msg_iovlen = (size_t)frame_reader_room(reader, pieces);
-        ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0 && errno == EAGAIN)
+        int status = read_portion(reader, fd, receiver, error);
+        if (status == 2)
             return 1;
-        if (got < 0 && errno != ECONNRESET)
-            return error_set(error, ERROR_RUN, "reading the data connection: %s", strerror(errno));
-        if (got <= 0)
-            return reader->in_content || reader->raw_got
-                       ? error_set(error, ERROR_RUN, "data connection: cut in a frame")
-                       : 0;
-        if (frame_reader_advance(reader, (size_t)got, receiver, error))
-            return -1;
+        if (status <= 0)
+            return status;
     }
     return 1;
 }

@@ -20,6 +20,7 @@
 #define FRAME_LAYERS_MAX (1u << 16)
 #define FRAME_PAYLOAD_BYTES_MAX (UINT64_C(1) << 31)
 #define FRAME_SECRET_BYTES 32
+#define FRAME_AHEAD_BYTES 4096 /* read together with a header: small frames cost one system call */
 #define FRAME_SEND_LIMIT_NS (INT64_C(10000000000)) /* a peer that takes nothing for so long has gone */
 
 enum frame_kind {
@@ -30,6 +31,7 @@ enum frame_kind {
     FRAME_RETURNED, /* from the agent: the result of a task came in at ended_ns */
     FRAME_PROBE, /* either way: filler, of link `stream` */
     FRAME_PROBED, /* from the agent: a probe, sent at sent_ns, came in at ended_ns */
+    FRAME_AHEAD, /* to the agent: the content of a RESULT or PROBE frame that follows without it */
     FRAME_KIND_COUNT
 };
 
@@ -73,6 +75,7 @@ struct frame_reader {
     struct frame_header header;
     uint8_t *layers, *payload;
     size_t layers_got, layers_bytes, payload_got, payload_bytes;
+    uint8_t ahead[FRAME_AHEAD_BYTES];
     uint64_t received_bytes; /* in all */
 };
 

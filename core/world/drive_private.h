@@ -34,6 +34,9 @@ struct task {
     enum task_state state;
     bool link_done, content_done; /* of going up */
     bool in_slice; /* a worker has it: it must not be touched */
+    bool finishes_itself; /* its last slice sends the result */
+    bool sent_down; /* the worker has sent the result by itself; written by it before the item is handed back */
+    bool came_early; /* the device has the result, and said so before the worker was heard */
     bool failing; /* ends as failed as soon as nobody uses it */
     int64_t due_ns, device_began_ns, device_ended_ns, arrived_ns, station_ended_ns, returned_ns; /* monotonic clock */
     int64_t remote_ns;
@@ -41,7 +44,8 @@ struct task {
     uint64_t digest;
     struct task_room *room;
     struct worker_item item;
-    struct peer_outgoing out;
+    struct peer_outgoing out, ahead;
+    bool is_ahead; /* the result's content has gone ahead */
     char cause[512]; /* why it fails */
     int64_t *layer_ns; /* of all of the model's layers */
 };

@@ -331,10 +331,21 @@ int drive_frame_begin(struct drive *drive, struct peer *peer, const struct frame
     return 0;
 }
 
+/* The device may have a result, and say so, before the worker that sent it has been heard here. */
+static struct task *find_returned(struct drive *drive, const struct peer *peer, const struct frame_header *header,
+                                  struct error *error)
+{
+    struct stream_run *stream = header->stream < drive->scenario->stream_count ? &drive->streams[header->stream] : NULL;
+    const struct task *task = stream && header->task < stream->next_number ? stream->tasks[header->task] : NULL;
+    bool early = task && task->in_slice && task->finishes_itself && !task->came_early;
+    return find_task(drive, peer, header->stream, header->task, early ? TASK_AT_STATION : TASK_COMING_IN, error);
+}
+
 int drive_frame_end(struct drive *drive, struct peer *peer, const struct frame_header *header, struct error *error)
 {
-    enum task_state state = header->kind == FRAME_TASK ? TASK_GOING_UP : TASK_COMING_IN;
-    struct task *task = find_task(drive, peer, header->stream, header->task, state, error);
+    struct task *task = header->kind == FRAME_TASK
+                            ? find_task(drive, peer, header->stream, header->task, TASK_GOING_UP, error)
+                            : find_returned(drive, peer, header, error);
     if (!task)
         return -1;
     if (header->kind == FRAME_TASK) {
@@ -342,27 +353,61 @@ int drive_frame_end(struct drive *drive, struct peer *peer, const struct frame_h
         return 0;
     }
     task->returned_ns = header->ended_ns;
-    end_task(task, TASK_OK, NULL);
+    if (task->state == TASK_AT_STATION)
+        task->came_early = true;
+    else
+        end_task(task, TASK_OK, NULL);
     return 0;
 }
 
 /* ---- the station */
 
+static struct frame_header result_header(const struct task *task, uint32_t kind)
+{
+    const struct stream_run *stream = task->stream;
+    return (struct frame_header){.kind = kind,
+                                 .stream = stream->index,
+                                 .task = task->number,
+                                 .tensor_count = stream->down.count,
+                                 .tensor_bytes = stream->down.tensor_bytes,
+                                 .payload_bytes = stream->down.payload_bytes,
+                                 .sent_ns = task->item.ended_ns};
+}
+
 static void came_down(struct world *world, struct passage *passage)
 {
     struct task *task = (struct task *)passage;
-    struct stream_run *stream = task->stream;
-    struct peer *peer = &world->nodes[stream->spec->device].peer;
-    const struct frame_header header = {.kind = FRAME_RESULT,
-                                        .stream = stream->index,
-                                        .task = task->number,
-                                        .tensor_count = stream->down.count,
-                                        .tensor_bytes = stream->down.tensor_bytes,
-                                        .payload_bytes = stream->down.payload_bytes,
-                                        .sent_ns = task->station_ended_ns};
+    struct frame_header header = result_header(task, FRAME_RESULT);
+    if (task->is_ahead)
+        header.payload_bytes = header.tensor_bytes = header.tensor_count = 0;
     task->state = TASK_COMING_IN;
-    peer->sent_bytes += header.tensor_bytes;
-    peer_send(peer, &task->out, &header, task->room->result);
+    peer_send(&world->nodes[task->stream->spec->device].peer, &task->out, &header, task->room->result);
+}
+
+/* On the worker's thread: where the link is not shaped, the result need not wait for the event loop. */
+static void send_result(struct worker_item *item)
+{
+    struct task *task = item->user;
+    const struct frame_header header = result_header(task, FRAME_RESULT);
+    struct world *world = task->stream->drive->world;
+    task->sent_down = peer_send_now(&world->nodes[task->stream->spec->device].peer, &header, task->room->result);
+}
+
+/* On a shaped link the content travels while the link's time runs, so that its own time does not come on top. */
+static void send_down(struct task *task)
+{
+    struct stream_run *stream = task->stream;
+    struct world *world = stream->drive->world;
+    struct peer *peer = &world->nodes[stream->spec->device].peer;
+    task->state = TASK_GOING_DOWN;
+    task->passage.arrived = came_down;
+    task->is_ahead = stream->down.payload_bytes >= LOCAL_AHEAD_BYTES &&
+                     !shaper_is_direct(world->shaper, stream->spec->link, LINK_DOWN);
+    if (task->is_ahead) {
+        const struct frame_header header = result_header(task, FRAME_AHEAD);
+        peer_send(peer, &task->ahead, &header, task->room->result);
+    }
+    local_pass(world, stream->spec->link, LINK_DOWN, stream->down.tensor_bytes, task->station_ended_ns, &task->passage);
 }
 
 /* The station has done its part. */
@@ -371,14 +416,16 @@ static void leave_station(struct task *task)
     struct stream_run *stream = task->stream;
     if (task->failing) {
         end_task(task, TASK_FAILED, task->cause);
-    } else if (!stream->spec->result_returns) {
-        end_task(task, TASK_OK, NULL);
-    } else {
-        task->state = TASK_GOING_DOWN;
-        task->passage.arrived = came_down;
-        local_pass(stream->drive->world, stream->spec->link, LINK_DOWN, stream->down.tensor_bytes,
-                   task->station_ended_ns, &task->passage);
+        return;
     }
+    if (stream->spec->result_returns)
+        stream->drive->world->nodes[stream->spec->device].peer.sent_bytes += stream->down.tensor_bytes;
+    if (!stream->spec->result_returns || task->came_early)
+        end_task(task, TASK_OK, NULL);
+    else if (task->sent_down)
+        task->state = TASK_COMING_IN;
+    else
+        send_down(task);
 }
 
 static int64_t station_now(struct drive *drive)
@@ -444,6 +491,9 @@ static void post_slice(struct drive *drive, const struct station_slice *slice)
     item->arriving = task->room->arriving;
     item->result = stream->spec->result_returns ? task->room->result : NULL;
     item->layer_ns = task->layer_ns + stream->cut + slice->first_layer;
+    task->finishes_itself =
+        item->last && item->result && shaper_is_direct(drive->world->shaper, stream->spec->link, LINK_DOWN);
+    item->finished = task->finishes_itself ? send_result : NULL;
     workers_post(drive->world->workers, task->home, item);
 }
 

@@ -65,6 +65,9 @@ bool local_is_cancelled(const struct world *world);
 void local_pass(struct world *world, uint32_t link, enum link_direction direction, uint64_t bytes, int64_t sent_ns,
                 struct passage *passage);
 
+/* Contents from so many bytes on go ahead of the frame that ends a shaped way down. */
+#define LOCAL_AHEAD_BYTES 8192u
+
 /* Tensors of a payload: sizes and places of the cut tensors of a model at cut c. */
 struct payload_layout {
     uint32_t count;

@@ -28,17 +28,30 @@ static void end_event(struct event **event)
     *event = NULL;
 }
 
+/* With the lock held. */
+static void drop_outgoing(struct peer *peer)
+{
+    while (peer->first_out) {
+        struct peer_outgoing *next = peer->first_out->next;
+        if (peer->first_out->owned)
+            free(peer->first_out);
+        peer->first_out = next;
+    }
+    peer->last_out = &peer->first_out;
+}
+
 static void end_connections(struct peer *peer)
 {
     end_event(&peer->control_event);
     end_event(&peer->data_event);
     end_event(&peer->write_event);
     control_close(&peer->control);
+    pthread_mutex_lock(&peer->send_lock);
     if (peer->data_fd >= 0)
         close(peer->data_fd);
     peer->data_fd = -1;
-    peer->first_out = NULL;
-    peer->last_out = &peer->first_out;
+    drop_outgoing(peer);
+    pthread_mutex_unlock(&peer->send_lock);
 }
 
 void peer_lose(struct peer *peer, const char *format, ...)
@@ -110,6 +123,7 @@ void peer_open(struct peer *peer, struct event_base *base, uint32_t node, const 
     peer->last_out = &peer->first_out;
     peer->heard_ns = clock_now_ns();
     peer->open = true;
+    pthread_mutex_init(&peer->send_lock, NULL);
     control_open(&peer->control, control_fd, control_fd);
     peer->control_event = event_new(base, control_fd, EV_READ | EV_PERSIST, on_control, peer);
     event_add(peer->control_event, NULL);
@@ -136,6 +150,7 @@ void peer_close(struct peer *peer)
     if (peer->pid > 0)
         spawn_reap(peer->pid, STOP_PATIENCE_NS, how, sizeof(how));
     free(peer->complaint);
+    pthread_mutex_destroy(&peer->send_lock);
     peer->open = false;
 }
 
@@ -179,13 +194,15 @@ static void on_data(evutil_socket_t fd, short what, void *context)
 
 void peer_connect_data(struct peer *peer, int fd)
 {
+    pthread_mutex_lock(&peer->send_lock);
     peer->data_fd = fd;
+    pthread_mutex_unlock(&peer->send_lock);
     frame_reader_init(&peer->reader);
     peer->data_event = event_new(peer->base, fd, EV_READ | EV_PERSIST, on_data, peer);
     event_add(peer->data_event, NULL);
 }
 
-/* What the socket takes now. 1: all; 0: not all; -1: it takes nothing ever again. */
+/* What the socket takes now, with the lock held. 1: all; 0: not all; -1: it takes nothing ever again. */
 static int push(struct peer *peer, struct peer_outgoing *out)
 {
     while (out->at < FRAME_HEADER_BYTES + out->payload_bytes) {
@@ -204,8 +221,27 @@ static int push(struct peer *peer, struct peer_outgoing *out)
             return -1;
         out->at += sent > 0 ? (size_t)sent : 0;
     }
-    out->waiting = false;
     return 1;
+}
+
+/* Sends what is queued, with the lock held. true: nothing is left. */
+static bool push_queue(struct peer *peer)
+{
+    while (peer->first_out) {
+        struct peer_outgoing *out = peer->first_out;
+        int status = push(peer, out);
+        if (status == 0)
+            return false;
+        if (status < 0) {
+            drop_outgoing(peer); /* the reading side learns of it */
+            return true;
+        }
+        peer->first_out = out->next;
+        if (out->owned)
+            free(out);
+    }
+    peer->last_out = &peer->first_out;
+    return true;
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *context)
@@ -213,37 +249,75 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
     struct peer *peer = context;
     (void)fd;
     (void)what;
-    while (peer->first_out) {
-        int status = push(peer, peer->first_out);
-        if (status == 0)
-            return;
-        if (status < 0)
-            break; /* the reading side learns of it */
-        peer->first_out = peer->first_out->next;
-    }
-    peer->first_out = NULL;
-    peer->last_out = &peer->first_out;
-    end_event(&peer->write_event);
+    pthread_mutex_lock(&peer->send_lock);
+    bool all = push_queue(peer);
+    pthread_mutex_unlock(&peer->send_lock);
+    if (all)
+        end_event(&peer->write_event);
+}
+
+/* On the event loop's thread: queued frames go when the socket takes them. */
+static void watch_writable(struct peer *peer)
+{
+    if (peer->write_event)
+        return;
+    peer->write_event = event_new(peer->base, peer->data_fd, EV_WRITE | EV_PERSIST, on_writable, peer);
+    event_add(peer->write_event, NULL);
+}
+
+static void prepare_outgoing(struct peer_outgoing *out, const struct frame_header *header, const void *payload)
+{
+    frame_encode(header, out->raw);
+    out->payload = payload;
+    out->payload_bytes = (size_t)header->payload_bytes;
+    out->at = 0;
+    out->next = NULL;
+    out->owned = false;
 }
 
 void peer_send(struct peer *peer, struct peer_outgoing *out, const struct frame_header *header, const void *payload)
 {
     if (peer->lost || peer->data_fd < 0)
         return;
-    frame_encode(header, out->raw);
-    out->payload = payload;
-    out->payload_bytes = (size_t)header->payload_bytes;
-    out->at = 0;
-    out->next = NULL;
-    out->waiting = true;
-    if (!peer->first_out && push(peer, out) != 0)
-        return;
-    *peer->last_out = out;
-    peer->last_out = &out->next;
-    if (!peer->write_event) {
-        peer->write_event = event_new(peer->base, peer->data_fd, EV_WRITE | EV_PERSIST, on_writable, peer);
-        event_add(peer->write_event, NULL);
+    prepare_outgoing(out, header, payload);
+    pthread_mutex_lock(&peer->send_lock);
+    bool queued = peer->first_out || push(peer, out) == 0;
+    if (queued) {
+        *peer->last_out = out;
+        peer->last_out = &out->next;
     }
+    pthread_mutex_unlock(&peer->send_lock);
+    if (queued)
+        watch_writable(peer);
+}
+
+/* The rest of a frame that the socket took in part: a copy of its own, first in the (empty) queue. */
+static void queue_rest(struct peer *peer, const struct peer_outgoing *begun)
+{
+    struct peer_outgoing *rest = memory_new(sizeof(*rest) + begun->payload_bytes);
+    *rest = *begun;
+    if (begun->payload_bytes)
+        memcpy(rest + 1, begun->payload, begun->payload_bytes);
+    rest->payload = (const uint8_t *)(rest + 1);
+    rest->owned = true;
+    peer->first_out = rest;
+    peer->last_out = &rest->next;
+}
+
+bool peer_send_now(struct peer *peer, const struct frame_header *header, const void *payload)
+{
+    struct peer_outgoing out;
+    bool sent = false;
+    prepare_outgoing(&out, header, payload);
+    pthread_mutex_lock(&peer->send_lock);
+    if (peer->data_fd >= 0 && !peer->first_out) {
+        int status = push(peer, &out);
+        sent = status != 0 || out.at > 0;
+        if (status == 0 && out.at > 0)
+            queue_rest(peer, &out); /* the next check watches for room */
+    }
+    pthread_mutex_unlock(&peer->send_lock);
+    return sent;
 }
 
 int peer_send_whole(struct peer *peer, struct frame_header *header, const void *const *tensors,
@@ -263,6 +337,11 @@ void peer_check(struct peer *peer, int64_t now_ns)
 {
     if (!peer->open || peer->lost)
         return;
+    pthread_mutex_lock(&peer->send_lock);
+    bool queued = peer->first_out != NULL;
+    pthread_mutex_unlock(&peer->send_lock);
+    if (queued)
+        watch_writable(peer);
     if (peer->broken_ns && now_ns - peer->broken_ns > BROKEN_PATIENCE_NS)
         peer_lose(peer, "its connection is broken");
     else if (now_ns - peer->heard_ns > PEER_SILENCE_LIMIT_NS)

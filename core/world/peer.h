@@ -7,6 +7,7 @@
 #ifndef NAPM_WORLD_PEER_H
 #define NAPM_WORLD_PEER_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -36,7 +37,7 @@ struct peer_outgoing {
     uint8_t raw[FRAME_HEADER_BYTES];
     const uint8_t *payload; /* padded; the owner keeps it until `sent` */
     size_t payload_bytes, at;
-    bool waiting;
+    bool owned; /* freed when sent */
     struct peer_outgoing *next;
 };
 
@@ -50,6 +51,7 @@ struct peer {
     struct event *control_event, *data_event, *write_event;
     int data_fd; /* -1: not connected */
     struct frame_reader reader;
+    pthread_mutex_t send_lock; /* guards data_fd against closing while a worker sends, and the queue */
     struct peer_outgoing *first_out, **last_out;
     int64_t heard_ns; /* when it last gave a sign of life */
     int64_t broken_ns; /* when a connection was found to be useless; 0: none */
@@ -73,6 +75,12 @@ void peer_connect_data(struct peer *peer, int fd);
 
 /* A message; where it cannot be sent, the peer will be lost. */
 void peer_tell(struct peer *peer, const Wire__Message *message);
+
+/*
+ * From any thread: a frame whose content the peer may keep no pointer to, without waiting. false: it could not go now,
+ * not even in part (others are queued, or the connection has ended): use peer_send.
+ */
+bool peer_send_now(struct peer *peer, const struct frame_header *header, const void *payload);
 
 /* A frame, without waiting: what the socket does not take now goes later. */
 void peer_send(struct peer *peer, struct peer_outgoing *out, const struct frame_header *header, const void *payload);

@@ -26,7 +26,8 @@ struct probe {
     enum link_direction direction;
     uint8_t *buffer;
     uint64_t bytes;
-    struct peer_outgoing out;
+    struct peer_outgoing out, ahead;
+    bool is_ahead;
     int64_t sent_ns, took_ns;
     bool link_done, content_done, done;
 };
@@ -46,6 +47,16 @@ static void finish_up(struct probe *probe)
     probe->done = true;
 }
 
+static struct frame_header header_of(const struct probe *probe, uint32_t kind)
+{
+    return (struct frame_header){.kind = kind,
+                                 .stream = probe->link,
+                                 .tensor_count = 1,
+                                 .tensor_bytes = probe->bytes,
+                                 .payload_bytes = frame_padded(probe->bytes),
+                                 .sent_ns = probe->sent_ns};
+}
+
 static void arrived(struct world *world, struct passage *passage)
 {
     struct probe *probe = (struct probe *)passage;
@@ -55,12 +66,9 @@ static void arrived(struct world *world, struct passage *passage)
         finish_up(probe);
         return;
     }
-    struct frame_header header = {.kind = FRAME_PROBE,
-                                  .stream = probe->link,
-                                  .tensor_count = 1,
-                                  .tensor_bytes = probe->bytes,
-                                  .payload_bytes = frame_padded(probe->bytes),
-                                  .sent_ns = probe->sent_ns};
+    struct frame_header header = header_of(probe, FRAME_PROBE);
+    if (probe->is_ahead)
+        header.payload_bytes = header.tensor_bytes = header.tensor_count = 0;
     peer_send(probe->peer, &probe->out, &header, probe->buffer);
 }
 
@@ -115,6 +123,12 @@ static int send_one(struct probe *probe, uint64_t bytes, int64_t *took_ns, struc
         peer_tell(probe->peer, &message);
     } else {
         probe->sent_ns = clock_now_ns();
+        probe->is_ahead =
+            frame_padded(bytes) >= LOCAL_AHEAD_BYTES && !shaper_is_direct(world->shaper, probe->link, LINK_DOWN);
+        if (probe->is_ahead) {
+            const struct frame_header header = header_of(probe, FRAME_AHEAD);
+            peer_send(probe->peer, &probe->ahead, &header, probe->buffer);
+        }
         local_pass(world, probe->link, LINK_DOWN, bytes, probe->sent_ns, &probe->passage);
     }
     if (local_wait(world, is_done, probe, world->scenario->time_limit_ns, "a probe of a link", error))

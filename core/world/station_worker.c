@@ -151,7 +151,7 @@ static void keep_outputs(struct worker *worker, struct worker_item *item)
 
 static int run_slice(struct worker *worker, struct worker_item *item)
 {
-    item->began_ns = clock_now_ns();
+    item->began_ns = item->ended_ns = clock_now_ns();
     if (item->first) {
         item->execution = compute_execution_take(worker->segments[item->stream], &item->error);
         if (!item->execution || compute_start(item->execution, item->arriving, &item->error))
@@ -164,6 +164,9 @@ static int run_slice(struct worker *worker, struct worker_item *item)
             return -1;
         keep_outputs(worker, item);
     }
+    item->ended_ns = clock_now_ns();
+    if (item->last && item->finished)
+        item->finished(item);
     return 0;
 }
 
@@ -184,7 +187,6 @@ static void do_item(struct worker *worker, struct worker_item *item)
         }
         break;
     }
-    item->ended_ns = clock_now_ns();
 }
 
 static void hand_back(struct workers *workers, struct worker_item *item)

@@ -41,6 +41,8 @@ struct worker_item {
     const void *const *arriving; /* tensors; valid until the last slice is done */
     struct compute_execution *execution; /* the worker's, kept here between slices */
     uint8_t *result; /* where the last slice copies the outputs, padded as in a frame; NULL: not wanted */
+    /* Called by the last slice, on the worker's thread, once the result and ended_ns stand; NULL: nothing */
+    void (*finished)(struct worker_item *item);
     uint64_t digest; /* filled by the last slice: of the outputs */
     /* results */
     int64_t *layer_ns; /* WORK_PROFILE, WORK_SLICE: filled */

@@ -20,7 +20,7 @@ static const char scenario_format[] =
     "nodes = ( { name = \"station\"; role = \"station\"; }, { name = \"pi\"; } );\n"
     "links = ( { from = \"pi\"; } );\n"
     "streams = ( { device = \"pi\"; model = \"model.onnx\"; tasks = %d;\n"
-    "  arrivals = { plugin = \"periodic\"; period = \"10ms\"; }; } );\n"
+    "  arrivals = { plugin = \"closed-loop\"; }; } );\n"
     "run = { warmup_tasks = %d; };\n";
 
 struct column {
@@ -83,8 +83,8 @@ int main(int argc, char **argv)
     char text[2048];
     uint32_t layers = 1;
     snprintf(text, sizeof(text), scenario_format, backend, TASKS, WARMUP);
-    printf("platform overhead per task: %s, %s, unshaped loopback, %d tasks a cut; times in us\n", model, backend,
-           TASKS - WARMUP);
+    printf("platform overhead per task: %s, %s, unshaped loopback, %d tasks a cut, one after the other; us\n", model,
+           backend, TASKS - WARMUP);
     printf(" cut   cut KiB | overhead:   p90      p99 |   start transmit   queue  return |   compute | agent: weights "
            "MiB, "
            "rest of resident MiB\n");
