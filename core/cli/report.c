@@ -135,6 +135,26 @@ static void print_head(const struct run_summary *summary)
     printf("\n\n");
 }
 
+static void add_figures(struct table *table, const struct delay_summary *delay, double predicted_ns)
+{
+    table_number(table, delay->mean_ns);
+    table_number(table, delay->median_ns);
+    table_number(table, delay->p99_ns);
+    table_number(table, predicted_ns);
+    table_number(table, report_error_share(delay->mean_ns, predicted_ns));
+}
+
+static void add_all_streams(struct table *table, const struct run_summary *summary)
+{
+    table_rule(table);
+    table_text(table, "all");
+    table_text(table, "");
+    table_nothing(table);
+    table_number(table, (double)summary->head.ok);
+    table_number(table, (double)(summary->head.failed + summary->head.unfinished));
+    add_figures(table, &summary->delay, summary->planned ? summary->predicted_mean_ns : NAN);
+}
+
 static void print_streams(const struct run_summary *summary)
 {
     static const struct table_column columns[] = {
@@ -153,20 +173,17 @@ static void print_streams(const struct run_summary *summary)
     for (size_t i = 0; i < summary->stream_count; i++) {
         const struct stream_summary *stream = &summary->streams[i];
         char *cut = report_cut_text(stream->planned, stream->cut, stream->layer_count, stream->cut_layer);
-        double predicted_ns = report_predicted_delay_ns(stream);
         table_row(table);
         table_text(table, stream->name);
         table_text(table, cut);
         table_number(table, stream->planned ? (double)stream->cut_bytes : NAN);
         table_number(table, (double)stream->ok);
         table_number(table, (double)(stream->failed + stream->unfinished));
-        table_number(table, stream->delay.mean_ns);
-        table_number(table, stream->delay.median_ns);
-        table_number(table, stream->delay.p99_ns);
-        table_number(table, predicted_ns);
-        table_number(table, report_error_share(stream->delay.mean_ns, predicted_ns));
+        add_figures(table, &stream->delay, report_predicted_delay_ns(stream));
         free(cut);
     }
+    if (summary->stream_count > 1)
+        add_all_streams(table, summary);
     table_print(table, stdout, 0);
     table_free(table);
 }
@@ -219,7 +236,7 @@ static void print_total(const struct run_summary *summary)
 {
     const struct delay_summary *delay = &summary->delay;
     char total[TABLE_CELL_BYTES], mean[TABLE_CELL_BYTES], variance[TABLE_CELL_BYTES], deviation[TABLE_CELL_BYTES],
-        predicted[TABLE_CELL_BYTES], error[TABLE_CELL_BYTES];
+        predicted[TABLE_CELL_BYTES], spread[TABLE_CELL_BYTES];
     if (isnan(delay->mean_ns)) {
         printf("\nNo task has ended well.\n");
         return;
@@ -230,9 +247,9 @@ static void print_total(const struct run_summary *summary)
            table_format_number(variance, TABLE_VARIANCE, delay->variance_ns2),
            table_format_number(deviation, TABLE_DURATION, sqrt(delay->variance_ns2)));
     if (summary->planned)
-        printf("; predicted mean %s (error %s)",
+        printf("; predicted: mean %s, variance %s",
                table_format_number(predicted, TABLE_DURATION, summary->predicted_mean_ns),
-               table_format_number(error, TABLE_SHARE, report_error_share(delay->mean_ns, summary->predicted_mean_ns)));
+               table_format_number(spread, TABLE_VARIANCE, summary->predicted_variance_ns2));
     printf("\n");
 }
 

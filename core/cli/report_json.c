@@ -103,6 +103,9 @@ static json_t *links_json(const struct run_summary *summary)
         set_real(object, "achieved_bytes_per_s", link->achieved_bytes_per_s > 0 ? link->achieved_bytes_per_s : NAN);
         set_integer(object, "requested_delay_ns", (uint64_t)link->requested_delay_ns);
         set_integer(object, "achieved_delay_ns", (uint64_t)link->achieved_delay_ns);
+        set_integer(object, "jitter_ns", (uint64_t)link->jitter_ns);
+        set_real(object, "loss", link->loss);
+        set_integer(object, "repair_ns", (uint64_t)link->repair_ns);
         set_text(object, "method", link->method);
         json_array_append_new(array, object);
     }

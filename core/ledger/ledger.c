@@ -323,17 +323,19 @@ int ledger_run_node_lost(struct ledger *ledger, int64_t run, uint32_t node, cons
 int ledger_run_link(struct ledger *ledger, int64_t run, const struct link_report *report, struct error *error)
 {
     const struct scenario_link *link = &ledger->scenario->links[report->link];
+    const struct link_conditions *asked = &link->spec.conditions[report->direction];
     if (begin(ledger, error) != 0)
         return -1;
     return end(
         ledger,
         sql_run(&ledger->sql, error,
                 "INSERT OR REPLACE INTO run_link (run, link, direction, name, medium, requested_bytes_per_s, "
-                "achieved_bytes_per_s, requested_delay_ns, achieved_delay_ns, method) VALUES (?,?,?,?,?,?,?,?,?,?)",
-                "iitttppiit", run, (int64_t)report->link, report->direction == LINK_UP ? "up" : "down", link->name,
+                "achieved_bytes_per_s, requested_delay_ns, achieved_delay_ns, jitter_ns, loss, repair_ns, method) "
+                "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                "iitttppiiidit", run, (int64_t)report->link, report->direction == LINK_UP ? "up" : "down", link->name,
                 link->medium_name, report->requested_bytes_per_s > 0 ? report->requested_bytes_per_s : -1.0,
                 report->achieved_bytes_per_s > 0 ? report->achieved_bytes_per_s : -1.0, report->requested_delay_ns,
-                report->achieved_delay_ns, or_empty(report->method)),
+                report->achieved_delay_ns, asked->jitter_ns, asked->loss, asked->repair_ns, or_empty(report->method)),
         error);
 }
 

@@ -305,7 +305,7 @@ static int read_links(struct sql *sql, int64_t run, struct run_summary *summary,
     sqlite3_stmt *rows =
         sql_query(sql, error,
                   "SELECT name, medium, direction, method, requested_bytes_per_s, achieved_bytes_per_s, "
-                  "requested_delay_ns, achieved_delay_ns FROM run_link WHERE run = ? "
+                  "requested_delay_ns, achieved_delay_ns, jitter_ns, repair_ns, loss FROM run_link WHERE run = ? "
                   "ORDER BY link, direction DESC",
                   "i", run);
     int row = -1;
@@ -319,6 +319,9 @@ static int read_links(struct sql *sql, int64_t run, struct run_summary *summary,
             .achieved_bytes_per_s = sqlite3_column_double(rows, 5),
             .requested_delay_ns = sqlite3_column_int64(rows, 6),
             .achieved_delay_ns = sqlite3_column_int64(rows, 7),
+            .jitter_ns = sqlite3_column_int64(rows, 8),
+            .repair_ns = sqlite3_column_int64(rows, 9),
+            .loss = sqlite3_column_double(rows, 10),
         };
     summary->links = links.items;
     summary->link_count = links.count;
@@ -515,7 +518,7 @@ static const char *const row_queries[] = {
     "ON s.run = p.run AND s.stream = p.stream LEFT JOIN layer l ON l.model_hash = s.model_hash AND l.layer = p.cut - 1 "
     "WHERE p.run = ? ORDER BY p.stream",
     "SELECT name AS link, direction, medium, requested_bytes_per_s, achieved_bytes_per_s, requested_delay_ns, "
-    "achieved_delay_ns, method FROM run_link WHERE run = ? ORDER BY link, direction DESC",
+    "achieved_delay_ns, jitter_ns, loss, repair_ns, method FROM run_link WHERE run = ? ORDER BY link, direction DESC",
     "SELECT name AS node, is_station, threads, cpu_share, memory_limit_bytes, workers, backend, host, machine, system, "
     "processors, memory_bytes, lost_cause FROM run_node WHERE run = ? ORDER BY node",
     "SELECT role, kind, name, version, file, options FROM run_plugin WHERE run = ? ORDER BY role",

@@ -52,6 +52,8 @@ struct link_summary {
     char *name, *medium, *direction, *method; /* medium NULL: its own */
     double requested_bytes_per_s, achieved_bytes_per_s; /* 0: not limited */
     int64_t requested_delay_ns, achieved_delay_ns;
+    int64_t jitter_ns, repair_ns; /* as requested, like loss */
+    double loss;
 };
 
 struct node_summary {

@@ -94,6 +94,9 @@ CREATE TABLE run_link (
     achieved_bytes_per_s REAL,
     requested_delay_ns INTEGER NOT NULL,
     achieved_delay_ns INTEGER NOT NULL,
+    jitter_ns INTEGER NOT NULL, -- requested: the delay is spread evenly over +- this much
+    loss REAL NOT NULL, -- requested: share of the packets
+    repair_ns INTEGER NOT NULL, -- requested: what repairing a loss takes
     method TEXT NOT NULL,
     PRIMARY KEY (run, link, direction)
 ) STRICT, WITHOUT ROWID;
