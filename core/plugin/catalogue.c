@@ -99,7 +99,7 @@ static void add_refused(struct catalogue *catalogue, struct plugin_file *file, c
 {
     file->refusal = text_copy(error->text);
     struct slot *slot = add_slot(catalogue, file);
-    const struct plugin_note *note = &file->notes.items[0];
+    const struct plugin_note *note = file->notes.items; /* NULL where there is none */
     if (file->notes.count == 1 && note->magic == NAPM_MAGIC && descriptor_is_name(note->name))
         describe(slot, 0);
     slot->entry.refusal = file->refusal;
@@ -136,7 +136,8 @@ static int read_notes(struct plugin_file *file, struct error *error)
     }
     int failed = elf_note_read(map.bytes, map.size, &file->notes, error);
     file_unmap(&map);
-    qsort(file->notes.items, file->notes.count, sizeof(file->notes.items[0]), compare_notes);
+    if (file->notes.count)
+        qsort(file->notes.items, file->notes.count, sizeof(file->notes.items[0]), compare_notes);
     return failed ? -1 : descriptor_check_notes(&file->notes, error);
 }
 
@@ -213,6 +214,7 @@ void catalogue_close(struct catalogue *catalogue)
         for (size_t j = 0; file->descriptors && j < file->notes.count; j++)
             descriptor_free(&file->descriptors[j]);
         free(file->descriptors);
+        elf_note_free(&file->notes);
         free(file->refusal);
         free(file->path);
         free(file);

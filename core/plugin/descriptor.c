@@ -362,20 +362,18 @@ int descriptor_copy_list(const struct napm_plugin_list *list, const struct plugi
 
 int descriptor_make_notes(const struct napm_plugin_list *list, struct plugin_notes *notes, struct error *error)
 {
-    notes->count = 0;
+    *notes = (struct plugin_notes){0};
     if (check_list(list, error))
         return -1;
     for (uint32_t i = 0; list->plugins && i < list->plugin_count; i++) {
         const struct napm_plugin *plugin = list->plugins[i];
-        struct plugin_note *note = &notes->items[notes->count];
-        if (notes->count == ELF_NOTE_MOST_PLUGINS || strlen(plugin->name) >= sizeof(note->name) ||
-            strlen(plugin->version) >= sizeof(note->version))
-            return error_set(error, ERROR_PLUGIN,
-                             "It carries too many plugins, or the name or version of '%s' is too long", plugin->name);
+        struct plugin_note *note = ARRAY_ADD(notes);
         *note = (struct plugin_note){list->magic, list->abi, plugin->size, plugin->kind, plugin->hook_version, "", ""};
+        if (strlen(plugin->name) >= sizeof(note->name) || strlen(plugin->version) >= sizeof(note->version))
+            return error_set(error, ERROR_PLUGIN, "Its plugin's name or version is too long: '%s', '%s'", plugin->name,
+                             plugin->version);
         strcpy(note->name, plugin->name);
         strcpy(note->version, plugin->version);
-        notes->count++;
     }
     return 0;
 }

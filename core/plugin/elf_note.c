@@ -4,7 +4,10 @@
 
 #include <elf.h>
 #include <link.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "core/base/memory.h"
 
 /* This program's own ELF header, which the linker provides: it says what a file for this machine looks like. */
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
@@ -93,7 +96,7 @@ static int add_note(const uint8_t *facts_bytes, size_t count, struct plugin_note
     if (notes->count == ELF_NOTE_MOST_PLUGINS)
         return error_set(error, ERROR_PLUGIN, "It carries more than %d plugins: split it into several files",
                          ELF_NOTE_MOST_PLUGINS);
-    struct plugin_note *note = &notes->items[notes->count++];
+    struct plugin_note *note = ARRAY_ADD(notes);
     *note = (struct plugin_note){.magic = facts.magic,
                                  .abi = facts.abi,
                                  .plugin_size = facts.plugin_size,
@@ -134,7 +137,7 @@ static int read_segment(const uint8_t *bytes, uint64_t count, uint64_t to, struc
 int elf_note_read(const uint8_t *bytes, size_t size, struct plugin_notes *notes, struct error *error)
 {
     ElfW(Ehdr) header;
-    notes->count = 0;
+    *notes = (struct plugin_notes){0};
     if (read_header(bytes, size, &header, error))
         return -1;
     if (header.e_phoff > size || header.e_phnum > (size - header.e_phoff) / sizeof(ElfW(Phdr)))
@@ -158,4 +161,9 @@ int elf_note_read(const uint8_t *bytes, size_t size, struct plugin_notes *notes,
                          "It is a shared object without a NAPM note: it is no plugin, or its source lacks "
                          "NAPM_PLUGIN_NOTE");
     return 0;
+}
+
+void elf_note_free(struct plugin_notes *notes)
+{
+    ARRAY_FREE(notes);
 }

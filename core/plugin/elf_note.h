@@ -22,14 +22,17 @@ struct plugin_note {
 /* More plugins than this in one file are refused: it bounds the time that a hostile file can cost. */
 #define ELF_NOTE_MOST_PLUGINS 64
 
+/* Ended by elf_note_free; {0} to begin with. */
 struct plugin_notes {
-    struct plugin_note items[ELF_NOTE_MOST_PLUGINS];
-    size_t count;
+    struct plugin_note *items;
+    size_t count, room;
 };
+void elf_note_free(struct plugin_notes *notes);
 
 /*
  * Reads the notes of a shared object for this machine. 0 with at least one note, or -1 with a sentence without the
- * path: no ELF file, another architecture, no shared object, cut off, malformed, or no note of ours.
+ * path: no ELF file, another architecture, no shared object, cut off, malformed, or no note of ours. The notes that were
+ * read before a fault are there in either case.
  */
 int elf_note_read(const uint8_t *bytes, size_t size, struct plugin_notes *notes, struct error *error);
 

@@ -71,6 +71,7 @@ static void check_seed(const struct seed *seed, size_t expected)
         printf("Bail out! a seed with %zu notes gave %zu: %s\n", expected, notes.count, error.text);
         exit(1);
     }
+    elf_note_free(&notes);
 }
 
 /* Seeds: two notes; one; two behind another owner's; another owner's alone. */
@@ -123,6 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (elf_note_read(before_the_edge(bytes, size), size, &notes, &error)) {
         if (error.text[0] == '\0')
             abort(); /* a refusal must say why */
+        elf_note_free(&notes);
         return 0;
     }
     if (notes.count == 0 || notes.count > ELF_NOTE_MOST_PLUGINS)
@@ -133,5 +135,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
             abort();
     if (descriptor_check_notes(&notes, &error) && error.text[0] == '\0')
         abort();
+    elf_note_free(&notes);
     return 0;
 }
