@@ -61,6 +61,11 @@ void *memory_try_aligned(size_t bytes)
     return whole < bytes ? NULL : aligned_alloc(64, whole ? whole : 64);
 }
 
+void *memory_new_aligned(size_t bytes)
+{
+    return memset(checked(memory_try_aligned(bytes)), 0, bytes);
+}
+
 void *array_grow(void *items, size_t count, size_t *room, size_t element_bytes)
 {
     if (count < *room)

@@ -14,6 +14,7 @@ void *memory_new(size_t bytes); /* zeroed */
 void *memory_new_array(size_t count, size_t element_bytes); /* zeroed; overflow checked */
 void *memory_resize(void *block, size_t count, size_t element_bytes);
 void *memory_copy(const void *bytes, size_t count);
+void *memory_new_aligned(size_t bytes); /* zeroed, begins a cache line (64 bytes); ended by free() */
 char *text_copy(const char *text); /* NULL stays NULL */
 char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

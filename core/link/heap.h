@@ -37,9 +37,7 @@ static inline uint32_t heap_thing(heap_key key)
 /* Room for things 0..things-1; `with_places`: see above. */
 static inline void heap_init(struct heap *heap, uint32_t things, bool with_places)
 {
-    heap->block = memory_try_aligned(((size_t)things + HEAP_ARITY) * sizeof(heap_key));
-    if (!heap->block)
-        abort(); /* bookkeeping: like memory_new */
+    heap->block = memory_new_aligned(((size_t)things + HEAP_ARITY) * sizeof(heap_key));
     heap->entries = heap->block + HEAP_ARITY - 1;
     heap->places = with_places ? NEW_ARRAY(uint32_t, things) : NULL;
     heap->count = 0;

@@ -27,10 +27,11 @@ typedef heap_key air_time;
 #define LONGEST_AIR_NS 4e18 /* beyond any run: a frame that would take longer never leaves */
 #define FIRST_CHUNK_FRAMES 64
 #define NO_MEDIUM UINT32_MAX
+#define CACHE_LINE_BYTES 64
 
 /* One cache line: with many links a frame is out of the cache whenever it is needed. */
 struct frame {
-    union {
+    _Alignas(CACHE_LINE_BYTES) union {
         air_time air; /* until it leaves: what it costs with the air to itself, repairs included */
         struct {
             int64_t transmitted_ns, delivered_ns;
@@ -47,19 +48,27 @@ struct frame {
 /* The random sequence of a direction, and how it began. */
 struct sequence {
     struct random now, start;
+    double loss_log; /* log(1 - loss) */
 };
 
+/* One cache line, like a frame. */
 struct direction {
+    _Alignas(CACHE_LINE_BYTES) union {
+        air_time free_at; /* own air: when the last frame has left */
+        struct {
+            struct frame *waiting; /* the first frame that has not left, which is being transmitted; or NULL */
+            uint32_t member; /* its number in the medium */
+        } shared;
+    } air;
+    struct frame *first, *last; /* in flight and waiting, in the order sent */
     const struct link_conditions *conditions;
     struct sequence *sequence; /* NULL where nothing is random */
-    struct frame *first, *last; /* in flight and waiting, in the order sent */
-    struct frame *waiting; /* the first that has not left; on a medium it is being transmitted */
-    air_time free_at; /* with air of its own: when the last frame has left */
     int64_t last_delivery_ns;
-    double loss_log; /* log(1 - loss) */
     uint32_t medium; /* index, or NO_MEDIUM: air of its own */
-    uint32_t member; /* its number in the medium */
 };
+
+_Static_assert(sizeof(struct frame) == CACHE_LINE_BYTES || sizeof(void *) != 8, "a frame outgrew its line");
+_Static_assert(sizeof(struct direction) == CACHE_LINE_BYTES || sizeof(void *) != 8, "a direction outgrew its line");
 
 struct medium {
     struct heap active; /* members that transmit, by the virtual time at which they finish */
@@ -141,7 +150,7 @@ static struct frame *new_frame(struct link_net *net)
 {
     if (!net->pool) {
         size_t count = net->next_chunk_frames;
-        struct chunk *chunk = memory_new(sizeof(*chunk) + count * sizeof(struct frame));
+        struct chunk *chunk = memory_new_aligned(sizeof(*chunk) + count * sizeof(struct frame));
         chunk->next = net->chunks;
         net->chunks = chunk;
         net->next_chunk_frames = count * 2;
@@ -171,6 +180,17 @@ static void append(struct direction *direction, struct frame *frame)
     direction->last = frame;
 }
 
+static bool has_own_air(const struct direction *direction)
+{
+    return direction->medium == NO_MEDIUM;
+}
+
+/* The first frame of a direction that has not left, if any; with air of its own every frame's end is known when sent. */
+static struct frame *waiting_frame(const struct direction *direction)
+{
+    return has_own_air(direction) ? NULL : direction->air.shared.waiting;
+}
+
 /* ---- chance */
 
 static uint64_t packets_of(uint64_t bytes)
@@ -184,7 +204,7 @@ static uint64_t draw_lost(struct direction *direction, uint64_t count)
     uint64_t lost = 0;
     double at = -1;
     for (;;) {
-        at += 1 + floor(log(1 - random_unit(&direction->sequence->now)) / direction->loss_log);
+        at += 1 + floor(log(1 - random_unit(&direction->sequence->now)) / direction->sequence->loss_log);
         if (at >= (double)count)
             return lost;
         lost++;
@@ -281,10 +301,10 @@ static void depart(struct link_net *net, struct medium *medium, int64_t at_ns)
     if (finish > medium->virtual_now)
         medium->virtual_now = finish;
     struct direction *direction = &net->directions[medium->directions[member]];
-    struct frame *frame = direction->waiting;
-    direction->waiting = frame->next;
-    if (direction->waiting)
-        heap_replace_first(&medium->active, finish_key(finish + direction->waiting->when.air, member));
+    struct frame *frame = direction->air.shared.waiting, *next = frame->next;
+    direction->air.shared.waiting = next;
+    if (next)
+        heap_replace_first(&medium->active, finish_key(finish + next->when.air, member));
     else
         heap_remove_first(&medium->active);
     leave(net, direction, frame, at_ns);
@@ -334,7 +354,7 @@ static void make_media(struct link_net *net)
             continue;
         const uint32_t *number = bsearch(&spec->medium, numbers, net->medium_count, sizeof(*numbers), compare_numbers);
         direction->medium = (uint32_t)(number - numbers);
-        direction->member = net->media[direction->medium].member_count++;
+        direction->air.shared.member = net->media[direction->medium].member_count++;
     }
     free(numbers);
 
@@ -344,8 +364,8 @@ static void make_media(struct link_net *net)
         medium->directions = NEW_ARRAY(uint32_t, medium->member_count);
     }
     for (uint32_t i = 0; i < 2 * net->link_count; i++)
-        if (net->directions[i].medium != NO_MEDIUM)
-            net->media[net->directions[i].medium].directions[net->directions[i].member] = i;
+        if (!has_own_air(&net->directions[i]))
+            net->media[net->directions[i].medium].directions[net->directions[i].air.shared.member] = i;
 }
 
 static bool is_random(const struct link_conditions *conditions)
@@ -369,8 +389,8 @@ static void make_sequences(struct link_net *net, uint64_t seed)
         snprintf(name, sizeof(name), "link:%u:%s", i / 2, i % 2 == LINK_UP ? "up" : "down");
         random_seed(&sequence->start, seed, name);
         sequence->now = sequence->start;
+        sequence->loss_log = log1p(-direction->conditions->loss);
         direction->sequence = sequence++;
-        direction->loss_log = log1p(-direction->conditions->loss);
     }
 }
 
@@ -380,7 +400,7 @@ struct link_net *link_net_new(const struct link_spec *links, uint32_t count, uin
     net->link_count = count;
     net->next_chunk_frames = FIRST_CHUNK_FRAMES;
     net->specs = memory_copy(links, (size_t)count * sizeof(*links));
-    net->directions = NEW_ARRAY(struct direction, (size_t)count * 2);
+    net->directions = memory_new_aligned((size_t)count * 2 * sizeof(struct direction));
     for (uint32_t i = 0; i < 2 * count; i++) {
         struct link_conditions *conditions = &net->specs[i / 2].conditions[i % 2];
         conditions->loss = fmin(conditions->loss, LINK_MAX_LOSS);
@@ -419,8 +439,11 @@ static void clear_direction(struct link_net *net, struct direction *direction, v
                             void *context)
 {
     struct frame *first = direction->first;
-    direction->first = direction->last = direction->waiting = NULL;
-    direction->free_at = 0;
+    direction->first = direction->last = NULL;
+    if (has_own_air(direction))
+        direction->air.free_at = 0;
+    else
+        direction->air.shared.waiting = NULL;
     direction->last_delivery_ns = 0;
     for (struct frame *next; first; first = next) {
         next = first->next;
@@ -455,18 +478,18 @@ void link_net_reset(struct link_net *net)
 static void transmit_alone(struct link_net *net, struct direction *direction, struct frame *frame, int64_t now_ns)
 {
     air_time now = air_of_ns(now_ns);
-    direction->free_at = (direction->free_at > now ? direction->free_at : now) + frame->when.air;
-    leave(net, direction, frame, air_to_ns(direction->free_at));
+    direction->air.free_at = (direction->air.free_at > now ? direction->air.free_at : now) + frame->when.air;
+    leave(net, direction, frame, air_to_ns(direction->air.free_at));
 }
 
 static void transmit_shared(struct link_net *net, struct direction *direction, struct frame *frame, int64_t now_ns)
 {
-    if (direction->waiting) /* its turn comes when those before it have left */
+    if (direction->air.shared.waiting) /* its turn comes when those before it have left */
         return;
     struct medium *medium = &net->media[direction->medium];
     medium_advance(medium, now_ns);
-    direction->waiting = frame;
-    heap_add(&medium->active, finish_key(medium->virtual_now + frame->when.air, direction->member));
+    direction->air.shared.waiting = frame;
+    heap_add(&medium->active, finish_key(medium->virtual_now + frame->when.air, direction->air.shared.member));
     expect_departure(net, medium);
 }
 
@@ -483,7 +506,7 @@ void link_send(struct link_net *net, uint32_t link, enum link_direction way, uin
     frame->sent_ns = now_ns;
     draw_costs(direction, frame);
     append(direction, frame);
-    if (direction->medium == NO_MEDIUM)
+    if (has_own_air(direction))
         transmit_alone(net, direction, frame, now_ns);
     else
         transmit_shared(net, direction, frame, now_ns);
@@ -516,7 +539,7 @@ bool link_take(struct link_net *net, int64_t now_ns, struct link_delivery *deliv
     direction->first = frame->next;
     if (!direction->first)
         direction->last = NULL;
-    if (direction->first && direction->first != direction->waiting)
+    if (direction->first && direction->first != waiting_frame(direction))
         heap_replace_first(&net->arrivals, arrival_key(net, direction));
     else
         heap_remove_first(&net->arrivals);
@@ -530,10 +553,10 @@ void link_drop(struct link_net *net, uint32_t link, int64_t now_ns, void (*drop)
     advance(net, now_ns);
     for (uint32_t i = 2 * link; i < 2 * link + 2; i++) {
         struct direction *direction = &net->directions[i];
-        if (direction->waiting) {
+        if (waiting_frame(direction)) {
             struct medium *medium = &net->media[direction->medium];
             medium_advance(medium, net->now_ns);
-            heap_remove(&medium->active, direction->member);
+            heap_remove(&medium->active, direction->air.shared.member);
             expect_departure(net, medium);
         }
         heap_remove(&net->arrivals, i);
