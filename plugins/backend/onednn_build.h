@@ -88,5 +88,6 @@ int plan_lrn(struct builder *b, const struct napm_operator *op);
 int plan_transpose(struct builder *b, const struct napm_operator *op);
 int plan_pad(struct builder *b, const struct napm_operator *op);
 int plan_mean(struct builder *b, const struct napm_operator *op);
+int plan_walk(struct builder *b, const struct napm_operator *op);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Planning what only moves data: views, Concat, Transpose, Pad. */
+/* Planning what only moves data: views, Concat, Transpose, Pad, walks. */
 #include "onednn_build.h"
 
 #include <stdlib.h>
@@ -82,6 +82,23 @@ int plan_transpose(struct builder *b, const struct napm_operator *op)
     struct shim_layout *source = shim_layout_strided(out->rank, out->dims, strides), *destination = build_dense(out);
     struct shim_kernel *kernel = source && destination ? shim_make_reorder(b->plan->shim, source, destination) : NULL;
     return build_dense_step(b, op, kernel, source, destination);
+}
+
+/* One step an output: Split has several. */
+int plan_walk(struct builder *b, const struct napm_operator *op)
+{
+    for (uint32_t i = 0; i < op->output_count; i++) {
+        struct plan_step *step = build_step(b, STEP_PLAIN);
+        if (!step)
+            return build_out_of_memory(b);
+        step->plain.run = plain_walk_run;
+        step->output = op->outputs[i];
+        if (operator_walk(b->model, op, i, &step->plain.as.walk, b->why) ||
+            build_operand(b, step, op->inputs[0], 0, build_dense(operator_input(b->model, op, 0)), NULL) ||
+            build_made(b, step->output, build_dense(operator_output(b->model, op, i))))
+            return -1;
+    }
+    return 0;
 }
 
 int plan_pad(struct builder *b, const struct napm_operator *op)

@@ -59,6 +59,10 @@ static const struct {
     {"Transpose", WORK_TRANSPOSE},
     {"Pad", WORK_PAD},
     {"ReduceMean", WORK_MEAN},
+    {"Slice", WORK_WALK},
+    {"Split", WORK_WALK},
+    {"Gather", WORK_WALK},
+    {"Expand", WORK_WALK},
 };
 
 enum work operator_work(const struct napm_operator *op)
@@ -466,6 +470,21 @@ static int check_mean(const struct napm_model *model, const struct napm_operator
     return 0;
 }
 
+static int check_walk(const struct napm_model *model, const struct napm_operator *op, struct reason *why)
+{
+    struct walk walk;
+    for (uint32_t i = 0; i < op->output_count; i++) {
+        const struct napm_tensor *out = operator_output(model, op, i);
+        if (!out)
+            return refuse(why, "output %u is left out", i);
+        if (out->element_type != NAPM_F32 || out->rank > SHIM_MAX_RANK)
+            return refuse(why, "output %u is not of floats, or of more than %u dimensions", i, SHIM_MAX_RANK);
+        if (operator_walk(model, op, i, &walk, why))
+            return -1;
+    }
+    return 0;
+}
+
 static int check_same(const struct napm_model *model, const struct napm_operator *op, struct reason *why)
 {
     (void)model;
@@ -493,6 +512,7 @@ static const check_function_type checks[] = {
     [WORK_TRANSPOSE] = check_rank,
     [WORK_PAD] = check_pad,
     [WORK_MEAN] = check_mean,
+    [WORK_WALK] = check_walk,
 };
 
 /* Only floats flow, and no tensor has more dimensions than the library's layouts here. */

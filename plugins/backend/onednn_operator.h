@@ -38,7 +38,8 @@ enum work {
     WORK_LRN,
     WORK_TRANSPOSE,
     WORK_PAD,
-    WORK_MEAN
+    WORK_MEAN,
+    WORK_WALK /* the input's elements in another order */
 };
 
 enum work operator_work(const struct napm_operator *op);
@@ -72,6 +73,17 @@ int operator_integers(const struct napm_model *model, const struct napm_operator
 /* Windows of Conv, MaxPool and AveragePool; `extended` (may be NULL): the last window reaches beyond the stated pads. */
 int operator_window(const struct napm_model *model, const struct napm_operator *op, struct shim_window *window,
                     int *extended, struct reason *why);
+
+/* A walk over a dense input, in the order of a dense output: one dimension of the output steps by its stride. */
+struct walk {
+    uint32_t rank;
+    int64_t dims[SHIM_MAX_RANK], strides[SHIM_MAX_RANK];
+    int64_t offset;
+};
+
+/* The walk that makes output number `output` of a Slice, Split, Gather or Expand. */
+int operator_walk(const struct napm_model *model, const struct napm_operator *op, uint32_t output, struct walk *walk,
+                  struct reason *why);
 
 /* An elementwise operator as at most two functions in a row. */
 struct function_chain {

@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-/* Steps an index through `dims` in row-major order; returns 0 after the last. */
-static int next_index(uint32_t rank, const int64_t *dims, int64_t *index)
+int plain_next_index(uint32_t rank, const int64_t *dims, int64_t *index)
 {
     for (uint32_t i = rank; i-- > 0;) {
         if (++index[i] < dims[i])
@@ -46,7 +45,7 @@ void plain_binary_run(const struct plain *plain, const float *const *arguments, 
         for (int64_t i = 0; i < row; i++)
             *output++ = compute_binary(what->binary, a[rank > 0 ? i * what->stride_a[last] : 0],
                                        b[rank > 0 ? i * what->stride_b[last] : 0]);
-    } while (next_index(last, what->dims, index));
+    } while (plain_next_index(last, what->dims, index));
 }
 
 /* Where a padded position comes from in the input; -1 where it is the constant. */
@@ -73,7 +72,7 @@ void plain_pad_run(const struct plain *plain, const float *const *arguments, flo
             from = source < 0 ? -1 : from * what->in_dims[i] + source;
         }
         *output++ = from < 0 ? what->value : arguments[0][from];
-    } while (next_index(what->rank, what->out_dims, index));
+    } while (plain_next_index(what->rank, what->out_dims, index));
 }
 
 void plain_mean_run(const struct plain *plain, const float *const *arguments, float *output, uint32_t threads)
@@ -88,7 +87,7 @@ void plain_mean_run(const struct plain *plain, const float *const *arguments, fl
         for (uint32_t i = 0; i < what->rank; i++)
             to += index[i] * what->out_stride[i];
         output[to] += *input++;
-    } while (next_index(what->rank, what->dims, index));
+    } while (plain_next_index(what->rank, what->dims, index));
     for (int64_t i = 0; i < what->outputs; i++)
         output[i] /= (float)what->averaged;
 }

@@ -48,12 +48,19 @@ struct plain {
         struct plain_binary binary;
         struct plain_pad pad;
         struct plain_mean mean;
+        struct walk walk; /* arguments: input */
     } as;
 };
 
 void plain_binary_run(const struct plain *plain, const float *const *arguments, float *output, uint32_t threads);
 void plain_pad_run(const struct plain *plain, const float *const *arguments, float *output, uint32_t threads);
+/* Steps an index through `dims` in row-major order; returns 0 after the last. */
+int plain_next_index(uint32_t rank, const int64_t *dims, int64_t *index);
+
 void plain_mean_run(const struct plain *plain, const float *const *arguments, float *output, uint32_t threads);
+
+/* onednn_walk.c */
+void plain_walk_run(const struct plain *plain, const float *const *arguments, float *output, uint32_t threads);
 
 /* onednn_vector.c */
 void plain_vector_matrix_run(const struct plain *plain, const float *const *arguments, float *output, uint32_t threads);

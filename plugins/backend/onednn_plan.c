@@ -43,6 +43,8 @@ static int plan_operator(struct builder *b, const struct napm_operator *op)
         return plan_pad(b, op);
     case WORK_MEAN:
         return plan_mean(b, op);
+    case WORK_WALK:
+        return plan_walk(b, op);
     default:
         return refuse(b->why, "node %s: operator %s is not supported", op->name, op->type);
     }
