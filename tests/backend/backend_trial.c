@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/memory.h"
 #include "core/base/random.h"
@@ -16,6 +17,19 @@ struct trial {
     const struct napm_model *view;
     void *prepared;
 };
+
+char *trial_temporary(void)
+{
+    const char *folder = getenv("TMPDIR");
+    char *path = text_format("%s/napm-test-XXXXXX", folder ? folder : "/tmp");
+    int file = mkstemp(path);
+    if (file < 0) {
+        printf("Bail out! cannot make %s\n", path);
+        exit(1);
+    }
+    close(file);
+    return path;
+}
 
 struct catalogue *trial_catalogue(void)
 {

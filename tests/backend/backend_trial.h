@@ -10,6 +10,9 @@
 #include "core/model/model.h"
 #include "core/plugin/catalogue.h"
 
+/* The path of a new, empty temporary file. The caller unlinks it and frees the path. */
+char *trial_temporary(void);
+
 /* The catalogue of this build's plugins alone. Ends the process with a message where it cannot be read. */
 struct catalogue *trial_catalogue(void);
 

@@ -10,6 +10,7 @@
 #include "core/base/file.h"
 #include "core/base/memory.h"
 #include "core/model/onnx.pb-c.h"
+#include "tests/backend/backend_trial.h"
 
 static char *data_path(const char *folder, const char *kind, uint32_t index)
 {
@@ -105,9 +106,9 @@ static char *write_changed(const char *folder, bool freeze, struct error *error)
         size_t size = onnx__model_proto__get_packed_size(model);
         uint8_t *bytes = memory_new(size + 1);
         onnx__model_proto__pack(model, bytes);
-        const char *temporary = getenv("TMPDIR");
-        changed = text_format("%s/napm-case-%ld.onnx", temporary ? temporary : "/tmp", (long)getpid());
+        changed = trial_temporary();
         if (file_write_atomically(changed, bytes, size, error)) {
+            unlink(changed);
             free(changed);
             changed = NULL;
         }

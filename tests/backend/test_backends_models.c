@@ -117,8 +117,7 @@ static void a_backend_agrees_with_the_reference(void **state)
 static struct model *zoo_model(const char *name)
 {
     struct error error = {0};
-    const char *temporary = getenv("TMPDIR");
-    char *path = text_format("%s/napm-%s-%ld.onnx", temporary ? temporary : "/tmp", name, (long)getpid());
+    char *path = trial_temporary();
     if (zoo_write(name, 1, path, &error))
         give_up(error.text);
     struct model *model = model_open(path, &error);

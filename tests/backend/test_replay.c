@@ -17,7 +17,7 @@
 #include "tests/backend/model_maker.h"
 
 static struct catalogue *catalogue;
-static char times_path[64];
+static char *times_path;
 
 /* A clock that only moves by sleeping, and always wakes `lateness_ns` too late. */
 static struct {
@@ -380,10 +380,11 @@ int main(void)
         cmocka_unit_test(a_file_that_is_not_there_is_named),
         cmocka_unit_test(times_of_another_model_are_refused),
     };
-    snprintf(times_path, sizeof(times_path), "/tmp/napm-times-%ld.csv", (long)getpid());
+    times_path = trial_temporary();
     catalogue = trial_catalogue();
     int failures = cmocka_run_group_tests_name("replay", tests, NULL, NULL);
     unlink(times_path);
+    free(times_path);
     catalogue_close(catalogue);
     return failures != 0;
 }

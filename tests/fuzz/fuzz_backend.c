@@ -59,7 +59,7 @@ static uint8_t *read_file(const char *path, size_t *size)
 
 static uint8_t *zoo_seed(size_t *size)
 {
-    char *path = text_format("/tmp/napm-fuzz-%ld.onnx", (long)getpid());
+    char *path = trial_temporary();
     uint8_t *bytes = zoo_write("tiny-cnn", 1, path, NULL) == 0 ? read_file(path, size) : NULL;
     unlink(path);
     free(path);
