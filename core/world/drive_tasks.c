@@ -460,7 +460,8 @@ void drive_work_done(struct drive *drive, struct worker_item *items)
         task->remote_ns += items->ended_ns - items->began_ns;
         task->station_ended_ns = items->ended_ns;
         task->digest = items->digest;
-        if (items->status && !task->failing) {
+        bool cancelled = drive->over && items->error.kind == ERROR_CANCELLED; /* it is only unfinished */
+        if (items->status && !task->failing && !cancelled) {
             task->failing = true;
             snprintf(task->cause, sizeof(task->cause), "node %s: %.400s",
                      drive->scenario->nodes[drive->scenario->station].name, items->error.text);
