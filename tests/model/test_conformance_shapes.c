@@ -120,18 +120,20 @@ static void try_case(const char *folder, struct tally *tally)
     free(path);
 }
 
+/* Where the conformance cases are; free() it. */
+static char *node_cases_folder(void)
+{
+    const char *root = getenv("NAPM_ONNX_TESTDATA");
+    return text_format("%s/node", root ? root : "/usr/share/libonnx-testdata/data");
+}
+
 static void operators_have_the_shapes_of_the_reference(void **state)
 {
     (void)state;
-    const char *root = getenv("NAPM_ONNX_TESTDATA");
-    char *folder = text_format("%s/node", root ? root : "/usr/share/libonnx-testdata/data");
+    char *folder = node_cases_folder();
     DIR *cases = opendir(folder);
     struct tally tally = {0};
-    if (!cases) {
-        print_message("# %s is not there: install libonnx-testdata\n", folder);
-        free(folder);
-        skip();
-    }
+    assert_non_null(cases);
     for (struct dirent *entry; (entry = readdir(cases));)
         if (entry->d_name[0] != '.') {
             char *one = text_format("%s/%s", folder, entry->d_name);
@@ -147,6 +149,13 @@ static void operators_have_the_shapes_of_the_reference(void **state)
 
 int main(void)
 {
+    char *folder = node_cases_folder();
+    bool missing = access(folder, R_OK) != 0;
+    free(folder);
+    if (missing) { /* CMocka's own skip() counts as a failure where TAP is read */
+        puts("1..0 # SKIP ONNX's conformance cases are not there: install libonnx-testdata");
+        return 0;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(operators_have_the_shapes_of_the_reference),
     };

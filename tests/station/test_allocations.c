@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -132,8 +133,6 @@ static void nothing_is_allocated_per_task(void **state)
 {
     (void)state;
     static const char *const schedulers[] = {"fifo", "sjf", "rr"};
-    if (!COUNTS_ALLOCATIONS)
-        skip();
     struct catalogue *catalogue = builtin_catalogue();
     assert_non_null(catalogue);
     for (size_t i = 0; i < sizeof(schedulers) / sizeof(*schedulers); i++) {
@@ -165,6 +164,10 @@ static void nothing_is_allocated_per_task(void **state)
 
 int main(void)
 {
+    if (!COUNTS_ALLOCATIONS) { /* CMocka's own skip() counts as a failure where TAP is read */
+        puts("1..0 # SKIP allocations cannot be counted under the sanitizers");
+        return 0;
+    }
     const struct CMUnitTest tests[] = {cmocka_unit_test(nothing_is_allocated_per_task)};
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
