@@ -10,7 +10,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
-#include "core/ledger/machine.h"
+#include "core/compute/monitor.h"
 #include "core/ledger/recorder.h"
 #include "core/ledger/schema.h"
 #include "core/ledger/store.h"
@@ -176,12 +176,10 @@ const char *ledger_path(const struct ledger *ledger)
 
 /* ---- one run ---- */
 
-static int write_run_row(struct sql *sql, const struct scenario *scenario, uint64_t seed, uint32_t repetition,
-                         struct error *error)
+static int insert_run(struct sql *sql, const struct scenario *scenario, uint64_t seed, uint32_t repetition,
+                      const struct machine_facts *machine, struct error *error)
 {
-    struct machine_facts machine;
     struct recorder recorder;
-    machine_facts(&machine);
     recorder_self(&recorder);
     return sql_run(sql, error,
                    "INSERT INTO run (status, scenario_name, scenario_path, scenario_text, world, seed, repetition, "
@@ -189,8 +187,19 @@ static int write_run_row(struct sql *sql, const struct scenario *scenario, uint6
                    "recorder_started, recorder_machine) VALUES ('running',?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                    "ttttiiittttiiiit", scenario->name ? scenario->name : "", scenario->path ? scenario->path : "",
                    scenario->text ? scenario->text : "", scenario->world, (int64_t)seed, (int64_t)repetition,
-                   clock_wall_ns(), PACKAGE_VERSION, machine.host, machine.processor, machine.system,
-                   machine.processors, machine.memory_bytes, recorder.pid, recorder.started, recorder.machine);
+                   clock_wall_ns(), PACKAGE_VERSION, machine->host, machine->machine, machine->system,
+                   (int64_t)machine->processors, (int64_t)machine->memory_bytes, recorder.pid, recorder.started,
+                   recorder.machine);
+}
+
+static int write_run_row(struct sql *sql, const struct scenario *scenario, uint64_t seed, uint32_t repetition,
+                         struct error *error)
+{
+    struct machine_facts machine;
+    machine_facts_read(&machine);
+    int result = insert_run(sql, scenario, seed, repetition, &machine, error);
+    machine_facts_free(&machine);
+    return result;
 }
 
 static int write_layers(struct sql *sql, const struct napm_model *model, struct error *error)
