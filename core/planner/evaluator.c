@@ -146,7 +146,7 @@ static int next_task(void *context, uint32_t stream, int64_t now_ns, int64_t *at
     if (source->reactive) {
         int answer = ask_reactive(source, now_ns, at_ns, error);
         source->unfinished += answer == NAPM_OK;
-        return answer;
+        return answer < 0 ? error_prefix(error, "stream '%s'", evaluator->problem->view.streams[stream]->name) : answer;
     }
     if (source->next == source->start_count)
         return NAPM_END;
@@ -563,7 +563,7 @@ static int prepare_tasks(struct evaluator *evaluator, struct error *error)
     evaluator->predicted_tasks = ARENA_ARRAY(arena, uint32_t, count);
     for (uint32_t i = 0; i < count; i++) {
         if (prepare_source(evaluator, i, error) != 0)
-            return -1;
+            return error_prefix(error, "stream '%s'", evaluator->problem->view.streams[i]->name);
         tasks += evaluator->predicted_tasks[i];
     }
     evaluator->tally.delays_ns = ARENA_ARRAY(arena, double, tasks);

@@ -106,7 +106,7 @@ int main(int count, char **words)
 {
     static const char *const schedulers[] = {"fifo", "sjf", "rr"};
     static const char *const partitioners[] = {"neurosurgeon", "greedy-delay", "greedy-variance"};
-    double most_s = count > 1 ? atof(words[1]) : 10;
+    double most_s = count > 1 ? atof(words[1]) : 3;
     catalogue = make_catalogue();
     printf("devices  layers  scheduler  tasks  evaluations/s  ns/task\n");
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)

@@ -451,6 +451,23 @@ static void a_scheduler_that_breaks_its_contract_is_named_not_the_partitioner(vo
     plan_and_expect("greedy-delay", "liar", ERROR_PLUGIN, WORDS("plugin liar", "misbehaves", "123456"));
 }
 
+static void a_load_generator_that_waits_for_nothing_is_named_with_its_stream(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct make_stream streams[] = {three_layers(), three_layers()};
+    streams[1].arrivals = "sulks";
+    struct problem *problem = make_problem(&(struct make){.streams = streams, .stream_count = 2});
+    struct planner *planner = planner_new_on(problem, catalogue, NULL, &error);
+    assert_non_null(planner);
+    const struct plugin_choice choice = {.name = "neurosurgeon"};
+    assert_null(planner_plan(planner, &choice, &error));
+    assert_int_equal(error.kind, ERROR_PLUGIN);
+    assert_non_null(strstr(error.text, "stream 's1'"));
+    assert_non_null(strstr(error.text, "plugin sulks"));
+    planner_free(planner);
+}
+
 static void cancelling_ends_the_planning(void **state)
 {
     (void)state;
@@ -509,6 +526,7 @@ int main(void)
         cmocka_unit_test(a_plan_that_is_none_is_reported_with_plugin_stream_and_layer),
         cmocka_unit_test(a_partitioner_that_fails_is_quoted),
         cmocka_unit_test(a_scheduler_that_breaks_its_contract_is_named_not_the_partitioner),
+        cmocka_unit_test(a_load_generator_that_waits_for_nothing_is_named_with_its_stream),
         cmocka_unit_test(cancelling_ends_the_planning),
         cmocka_unit_test(given_cuts_are_predicted_and_checked),
     };
