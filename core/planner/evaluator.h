@@ -6,9 +6,9 @@
  * (struct napm_evaluator) looks at min(tasks, EVALUATOR_TASKS / streams) of them, but no fewer than
  * EVALUATOR_LEAST_TASKS a stream, so that an evaluation stays cheap; a prediction looks at EVALUATOR_PREDICTED_TASKS
  * in all. Links have the mean of their delay (jitter and repairs included) instead of chance. Arrivals have the
- * scenario's seed: they are those of the run. A load generator that waits for tasks to end, or says that it has no interval,
- * is made anew for each evaluation; all others are asked once. The scheduler is made anew for each evaluation, so that
- * equal plans give equal answers whatever it remembers.
+ * problem's seed: they are those of the run. A load generator that waits for tasks to end, or says that it has no
+ * interval, is made anew for each evaluation; all others are asked once. The scheduler is made anew for each
+ * evaluation, so that equal plans give equal answers whatever it remembers.
  *
  * Memory: a node holds the weights of each distinct (model, cut) once, and the activations of every stream.
  */
