@@ -65,7 +65,9 @@ else
     skip "output that cannot be written is a failure" "no /dev/full"
 fi
 if command -v mandoc >/dev/null; then
-    check "the manual has no mistakes" sh -c "! mandoc -Tlint -W warning '$manual' | grep ."
+    for page in "$top_srcdir"/docs/man/*.1; do
+        check "$(basename "$page") has no mistakes" sh -c "! mandoc -Tlint -W warning '$page' | grep ."
+    done
 else
     skip "the manual has no mistakes" "mandoc is not installed"
 fi
