@@ -27,6 +27,16 @@ double report_error_share(double measured, double predicted)
     return measured > 0 ? (predicted - measured) / measured : NAN;
 }
 
+bool report_has_tasks(const struct run_summary *summary)
+{
+    for (size_t i = 0; i < summary->stream_count; i++) {
+        const struct stream_summary *stream = &summary->streams[i];
+        if (stream->ok + stream->failed + stream->unfinished + stream->warmups > 0)
+            return true;
+    }
+    return false;
+}
+
 /* ---- the table of streams ---- */
 
 static const struct table_column stream_columns[] = {
@@ -297,9 +307,13 @@ static void print_warnings(const struct run_summary *summary)
 void report_print(const struct run_summary *summary, const char *ledger, bool db_given)
 {
     print_head(summary);
-    print_streams(summary);
-    print_phases(summary);
-    print_total(summary);
+    if (report_has_tasks(summary)) {
+        print_streams(summary);
+        print_phases(summary);
+        print_total(summary);
+    } else {
+        printf("No task was begun.\n");
+    }
     print_links(summary);
     print_warnings(summary);
     printf("\nKept in %s; see it again: napm result show %" PRId64 "%s%s\n", ledger, summary->head.id,

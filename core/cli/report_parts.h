@@ -11,6 +11,9 @@
 double report_predicted_delay_ns(const struct stream_summary *stream); /* NAN without a plan */
 double report_error_share(double measured, double predicted); /* 0.05: 5 % too high */
 
+/* Whether any task has ended, well or not. */
+bool report_has_tasks(const struct run_summary *summary);
+
 /* "3/11 after conv2"; free() it. `layer`: the last one on the device. */
 char *report_cut_text(bool planned, uint32_t cut, uint32_t layer_count, const char *layer);
 

@@ -60,8 +60,8 @@ struct report_warnings report_warnings(const struct run_summary *summary)
             *ARRAY_ADD(&warnings) =
                 text_format("%" PRIu64 " of %" PRIu64 " tasks of %s missed their deadline",
                             summary->streams[i].deadline_misses, summary->streams[i].ok, summary->streams[i].name);
-    bool whole = strcmp(summary->head.status, "done") == 0 || strcmp(summary->head.status, "running") == 0;
-    for (size_t i = 0; i < summary->stream_count && !whole; i++)
+    bool cut_short = strcmp(summary->head.status, "done") != 0 && strcmp(summary->head.status, "running") != 0;
+    for (size_t i = 0; i < summary->stream_count && cut_short && report_has_tasks(summary); i++)
         warn_of_missing_tasks(&warnings, &summary->streams[i]);
     for (size_t i = 0; i < summary->link_count; i++)
         warn_of_link(&warnings, &summary->links[i]);
