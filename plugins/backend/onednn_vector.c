@@ -180,7 +180,8 @@ void plain_vector_matrix_run(const struct plain *plain, const float *const *argu
 {
     const struct plain_vector_matrix *what = &plain->as.vector_matrix;
     int64_t panels = wide_panels(what->outputs) + narrow_panels(what->outputs);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && panels > 1)
+/* dynamic: a thread that has to share its processor must not hold up the others; sums do not depend on who computes */
+#pragma omp parallel for schedule(dynamic) num_threads(threads) if (threads > 1 && panels > 1)
     for (int64_t panel = 0; panel < panels; panel++)
         run_panel(what, arguments, output, panel);
     (void)threads; /* unused where the compiler does not know OpenMP */
