@@ -14,7 +14,7 @@
 #include "core/base/memory.h"
 
 /* A sleep may end late by so much: the rest of the wait for a task's start is spent looking at the clock. */
-#define WAKE_EARLY_NS (60 * NS_PER_US)
+#define WAKE_EARLY_NS (100 * NS_PER_US)
 #define STOP_LIMIT_NS (200 * NS_PER_MS)
 
 #define MODELS_MAX 4096u

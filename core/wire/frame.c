@@ -202,7 +202,8 @@ static int read_portion(struct frame_reader *reader, int fd, const struct frame_
     size_t count = (size_t)got, ahead = count > wanted ? count - wanted : 0;
     if (frame_reader_advance(reader, count - ahead, receiver, error) || spread(reader, ahead, receiver, error))
         return -1;
-    return count < wanted + (header ? sizeof(reader->ahead) : 0) ? 2 : 1;
+    /* A frame's end is a good place to stop: who waits for the socket is told of what comes next. */
+    return !header && !reader->in_content ? 2 : count < wanted + (header ? sizeof(reader->ahead) : 0) ? 2 : 1;
 }
 
 /* A bounded number of portions, so that one busy connection does not starve the others. */

@@ -273,6 +273,8 @@ static void at_station(struct task *task)
     drive->station_dirty = true;
     if (station_arrive(drive->station, &what, drive->station_now_ns, &job, &error))
         drive_fail(drive, &error);
+    else
+        tasks_dispatch(drive); /* now, not after whatever else the event loop has to do */
 }
 
 static void came_up(struct world *world, struct passage *passage)
