@@ -242,6 +242,78 @@ static void test_a_killed_agent_fails_its_tasks_and_the_others_finish(void **sta
     assert_no_children();
 }
 
+#define TWO_BACKENDS(station, device)                                                                                  \
+    "name = \"trial\"; seed = 1; partitioner = { plugin = \"device-only\"; }; scheduler = { plugin = \"rr\"; };\n"     \
+    "nodes = ( { name = \"station\"; role = \"station\"; backend = { plugin = \"failing\"; at = " #station             \
+    "; }; },\n { name = \"pi\"; backend = { plugin = \"failing\"; at = " #device "; }; } );\n"                         \
+    "links = ( { from = \"pi\"; } );\n"
+
+/* Of ten tasks one fails, with the backend's own words and the node's name. */
+static void expect_one_failure(const char *scenario, const char *node)
+{
+    struct trial trial;
+    struct error error = {0};
+    trial_make(&trial, "tiny-cnn", scenario);
+    if (trial_run(&trial, 1, &error))
+        fail_msg("%s", error.text);
+    assert_int_equal(trial_count(&trial, TASK_OK), 9);
+    assert_int_equal(trial_count(&trial, TASK_FAILED), 1);
+    for (size_t i = 0; i < trial.tasks.count; i++) {
+        if (trial.tasks.items[i].record.status != TASK_FAILED)
+            continue;
+        assert_non_null(strstr(trial.tasks.items[i].cause, node));
+        assert_non_null(strstr(trial.tasks.items[i].cause, "plugin failing"));
+        assert_non_null(strstr(trial.tasks.items[i].cause, "as it was told to"));
+    }
+    assert_int_equal(trial.nodes_lost, 0);
+    trial_end(&trial);
+}
+
+static void test_a_failing_backend_fails_its_task_only(void **state)
+{
+    (void)state;
+    expect_one_failure(TWO_BACKENDS(0, 4) STREAM(10, ""), "node pi: ");
+    expect_one_failure(TWO_BACKENDS(12, 0) STREAM(10, ""), "node station: ");
+}
+
+static void test_a_backend_that_fails_at_once_ends_the_deploying(void **state)
+{
+    struct trial trial;
+    struct error error = {0};
+    (void)state;
+    trial_make(&trial, "tiny-cnn", TWO_BACKENDS(0, 1) STREAM(1, ""));
+    assert_int_equal(trial_run(&trial, 1, &error), -1);
+    assert_non_null(strstr(error.text, "node pi: "));
+    assert_non_null(strstr(error.text, "as it was told to"));
+    trial_end(&trial);
+    assert_no_children();
+}
+
+static void test_artificial_load_is_borne_by_its_node(void **state)
+{
+    struct trial trial;
+    struct error error = {0};
+    double share = 0;
+    uint64_t resident_bytes = 0;
+    (void)state;
+    trial_make(&trial, "tiny-cnn",
+               HEAD "nodes = ( { name = \"station\"; role = \"station\"; },\n"
+                    "{ name = \"pi\"; stress = { plugin = \"stress\"; cpu = 0.5; memory = \"200MiB\"; }; } );\n"
+                    "links = ( { from = \"pi\"; } );\n" STREAM(200, "") "run = { sample_every = \"100ms\"; };\n");
+    if (trial_run(&trial, 1, &error))
+        fail_msg("%s", error.text);
+    for (size_t i = 0; i < trial.samples.count; i++) {
+        const struct node_sample *sample = &trial.samples.items[i];
+        if (sample->node == 1 && sample->cpu_share > share)
+            share = sample->cpu_share;
+        if (sample->node == 1 && sample->resident_bytes > resident_bytes)
+            resident_bytes = sample->resident_bytes;
+    }
+    assert_true(share > 0.15); /* 0.5 and more by rights */
+    assert_true(resident_bytes > 200u << 20);
+    trial_end(&trial);
+}
+
 static void cancel_after_three(struct trial *trial, const struct task_record *record)
 {
     if (record->task == 2)
@@ -430,6 +502,9 @@ int main(void)
         cmocka_unit_test(test_several_devices_and_workers_share_the_station),
         cmocka_unit_test(test_a_profile_has_a_time_for_every_layer),
         cmocka_unit_test(test_a_killed_agent_fails_its_tasks_and_the_others_finish),
+        cmocka_unit_test(test_a_failing_backend_fails_its_task_only),
+        cmocka_unit_test(test_a_backend_that_fails_at_once_ends_the_deploying),
+        cmocka_unit_test(test_artificial_load_is_borne_by_its_node),
         cmocka_unit_test(test_a_cancelled_run_keeps_what_was_finished),
         cmocka_unit_test(test_a_run_ends_at_its_time_limit),
         cmocka_unit_test(test_strangers_are_refused_and_the_run_goes_on),

@@ -35,7 +35,8 @@ static void set_environment(void)
 {
     const char *build = getenv("top_builddir");
     char *agent = text_format("%s/agent/napm-agent", build ? build : ".");
-    char *plugins = text_format("%s/plugins/.libs", build ? build : ".");
+    char *plugins =
+        text_format("%s/plugins/.libs:%s/tests/world/fixtures/.libs", build ? build : ".", build ? build : ".");
     setenv("NAPM_AGENT", agent, 1);
     setenv("NAPM_PLUGIN_PATH", plugins, 1);
     free(agent);
