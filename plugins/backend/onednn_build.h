@@ -2,8 +2,9 @@
 /*
  * Tools for making the steps of a layer, shared by the files that plan one kind of operator each.
  *
- * Functions return 0, or -1 with the builder's reason set. Steps under construction belong to the plan, so that whatever
- * fails half-way is freed with it. Layouts that are handed over are freed by whoever takes them, on failure too.
+ * Functions return 0, or -1 with the builder's reason set. Steps under construction belong to the plan, so that
+ * whatever fails half-way is freed with it. Layouts that are handed over are freed by whoever takes them, on failure
+ * too.
  */
 #ifndef ONEDNN_BUILD_H
 #define ONEDNN_BUILD_H
@@ -29,7 +30,9 @@ void build_step_clear(struct plan_step *step);
 int build_operand(struct builder *b, struct plan_step *step, uint32_t tensor, uint32_t slot, struct shim_layout *wanted,
                   struct shim_layout *bound);
 
-/* A step with one dense input and a dense output, which its kernel sees as `source` and `destination`; takes all over. */
+/*
+ * A step with one dense input and a dense output, which its kernel sees as `source` and `destination`; takes all over.
+ */
 int build_dense_step(struct builder *b, const struct napm_operator *op, struct shim_kernel *kernel,
                      struct shim_layout *source, struct shim_layout *destination);
 

@@ -18,8 +18,8 @@ struct convolution {
 };
 
 /*
- * The choices below are rules on shapes, found by measuring (AVX-512, batch 1), and not timings made on the spot: so every
- * run and every segment chooses the same.
+ * The choices below are rules on shapes, found by measuring (AVX-512, batch 1), and not timings made on the spot: so
+ * every run and every segment chooses the same.
  */
 
 static int64_t pixels(const struct napm_tensor *image)
@@ -28,8 +28,8 @@ static int64_t pixels(const struct napm_tensor *image)
 }
 
 /*
- * Winograd's F(4x4, 3x3) needs a quarter of the multiplications, but its weights are four times as large. It takes 45% less
- * time on images of 28x28 and more, 25% less on 7x7, and more on 4x4, where reading the weights is all there is.
+ * Winograd's F(4x4, 3x3) needs a quarter of the multiplications, but its weights are four times as large. It takes 45%
+ * less time on images of 28x28 and more, 25% less on 7x7, and more on 4x4, where reading the weights is all there is.
  */
 static int winograd_pays(const struct convolution *c, const struct napm_tensor *in, const struct napm_tensor *out)
 {
@@ -43,8 +43,8 @@ static int winograd_pays(const struct convolution *c, const struct napm_tensor *
 }
 
 /*
- * The library's own first choice is channels last with matrix kernels. Blocked channels with the older kernels take 10%
- * (one thread) to 30% (two threads) less time, but for windows on very small images.
+ * The library's own first choice is channels last with matrix kernels. Blocked channels with the older kernels take
+ * 10% (one thread) to 30% (two threads) less time, but for windows on very small images.
  */
 static int blocks_pay(const struct builder *b, const struct convolution *c, const struct napm_tensor *out)
 {
@@ -62,7 +62,10 @@ static void convolution_clear(struct convolution *c)
     free(c->bias);
 }
 
-/* Folds the operator's own bias and a normalisation that follows; moves `b` past it. Returns the tensor that comes out. */
+/*
+ * Folds the operator's own bias and a normalisation that follows; moves `b` past it. Returns the tensor that comes
+ * out.
+ */
 static int convolution_fold(struct builder *b, struct convolution *c, uint32_t *output)
 {
     const struct napm_tensor *bias = operator_input(b->model, c->op, 2);

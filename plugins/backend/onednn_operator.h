@@ -70,7 +70,9 @@ int64_t constant_integer(const struct napm_tensor *tensor, int64_t i);
 int operator_integers(const struct napm_model *model, const struct napm_operator *op, const char *name, uint32_t input,
                       int64_t *values, uint32_t capacity);
 
-/* Windows of Conv, MaxPool and AveragePool; `extended` (may be NULL): the last window reaches beyond the stated pads. */
+/*
+ * Windows of Conv, MaxPool and AveragePool; `extended` (may be NULL): the last window reaches beyond the stated pads.
+ */
 int operator_window(const struct napm_model *model, const struct napm_operator *op, struct shim_window *window,
                     int *extended, struct reason *why);
 

@@ -65,8 +65,10 @@ void plain_walk_run(const struct plain *plain, const float *const *arguments, fl
 /* onednn_vector.c */
 void plain_vector_matrix_run(const struct plain *plain, const float *const *arguments, float *output, uint32_t threads);
 
-/* Bytes of a packed matrix, and the packing: element (output n, input k) is source[n * stride_n + k * stride_k] * factor.
- * `source` may be unaligned. */
+/*
+ * Bytes of a packed matrix, and the packing: element (output n, input k) is source[n * stride_n + k * stride_k] *
+ * factor. `source` may be unaligned.
+ */
 uint64_t plain_matrix_bytes(int64_t outputs, int64_t inputs);
 void plain_matrix_pack(int64_t outputs, int64_t inputs, const void *source, int64_t stride_n, int64_t stride_k,
                        float factor, float *packed);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Large pieces of memory. Streaming weights out of 2 MiB pages is a fifth faster than out of 4 KiB pages: hardware
- * prefetchers do not cross a page, and the address cache holds few. Only whole huge pages are asked for, so that no more
- * becomes resident than is used.
+ * prefetchers do not cross a page, and the address cache holds few. Only whole huge pages are asked for, so that no
+ * more becomes resident than is used.
  */
 #include "onednn_region.h"
 

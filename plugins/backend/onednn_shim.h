@@ -2,9 +2,10 @@
 /*
  * The one door to oneDNN: layouts, kernels and calls in terms that fit version 2 and version 3 of the library.
  *
- * onednn_shim.c with onednn_v2.c or onednn_v3.c implements this; nothing else includes oneDNN's headers. Not thread-safe per object; objects
- * of different shims are independent. Functions that make something return NULL where the library refuses (a kernel
- * that does not exist for the request is not an error of its own: the caller tries the next form).
+ * onednn_shim.c with onednn_v2.c or onednn_v3.c implements this; nothing else includes oneDNN's headers. Not
+ * thread-safe per object; objects of different shims are independent. Functions that make something return NULL where
+ * the library refuses (a kernel that does not exist for the request is not an error of its own: the caller tries the
+ * next form).
  */
 #ifndef ONEDNN_SHIM_H
 #define ONEDNN_SHIM_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside the door to oneDNN: what onednn_shim.c, which both versions share, and the file of each version tell each other.
- * Between the versions a layout's descriptor turned from a structure into a handle; `shim_md` is how either is passed.
+ * Inside the door to oneDNN: what onednn_shim.c, which both versions share, and the file of each version tell each
+ * other. Between the versions a layout's descriptor turned from a structure into a handle; `shim_md` is how either is
+ * passed.
  */
 #ifndef ONEDNN_SHIM_PARTS_H
 #define ONEDNN_SHIM_PARTS_H

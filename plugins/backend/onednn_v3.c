@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The door to oneDNN (onednn_shim.h) for version 3 of the library: descriptors are handles, operations have no descriptors of
- * their own, and hard swish takes its two numbers.
+ * The door to oneDNN (onednn_shim.h) for version 3 of the library: descriptors are handles, operations have no
+ * descriptors of their own, and hard swish takes its two numbers.
  */
 #include "onednn_shim_parts.h"
 

@@ -2,9 +2,10 @@
 /*
  * One vector times a matrix, at the speed at which memory delivers the matrix.
  *
- * The matrix is packed into panels of 64 outputs (the rest into panels of 16), each panel holding its outputs' weights for
- * input 0, then for input 1 and so on: one sequential stream, which hardware prefetchers follow best. Each output is
- * summed over the inputs in order by two interleaved sums, so its value does not depend on how panels are shared out.
+ * The matrix is packed into panels of 64 outputs (the rest into panels of 16), each panel holding its outputs' weights
+ * for input 0, then for input 1 and so on: one sequential stream, which hardware prefetchers follow best. Each output
+ * is summed over the inputs in order by two interleaved sums, so its value does not depend on how panels are shared
+ * out.
  */
 #include "onednn_plain.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The onednn backend on networks that bring out its choices: fusion, layouts, Winograd, shared memory, borders. (Single
- * operators are tried by test_backends_onnx.) NAPM_TEST_ZOO="vgg16 resnet50" names models of the
- * zoo to try in place of the small ones; the large ones take some minutes.
+ * The onednn backend on networks that bring out its choices: fusion, layouts, Winograd, shared memory, borders.
+ * (Single operators are tried by test_backends_onnx.) NAPM_TEST_ZOO="vgg16 resnet50" names models of the zoo to try in
+ * place of the small ones; the large ones take some minutes.
  */
 #include <math.h>
 #include <pthread.h>
@@ -30,9 +30,9 @@ static struct catalogue *catalogue;
 static char folder[] = "/tmp/napm-onednn-XXXXXX";
 
 /*
- * ---- counting allocations: these stand in for the C library's in the whole process, plugin included. oneDNN itself puts
- * the arguments of each call into a little map, which nobody outside can avoid: so pieces below
- * SMALL_BYTES do not count.
+ * ---- counting allocations: these stand in for the C library's in the whole process, plugin included. oneDNN itself
+ * puts the arguments of each call into a little map, which nobody outside can avoid: so pieces below SMALL_BYTES do
+ * not count.
  */
 #define SMALL_BYTES 256
 
