@@ -64,7 +64,9 @@ static void lose_stream(struct drive *drive, struct stream_run *stream, const ch
         if (stream->tasks[i])
             task_fail(stream->tasks[i], cause);
     }
+    drive_enter(drive, drive->scheduler);
     station_cancel_stream(drive->station, stream->index, drive->station_now_ns, end_cancelled, drive);
+    drive_leave(drive);
     drive->station_dirty = true;
 }
 
@@ -155,10 +157,12 @@ static void abandon_tasks(struct drive *drive)
     tell_halt(drive);
     if (drive->tasks_open)
         workers_cancel(drive->world->workers);
+    drive_enter(drive, workers_instance(drive->world->workers));
     while (drive->slices_running) {
         drive_work_done(drive, workers_take_done(drive->world->workers));
         clock_sleep_until_ns(clock_now_ns() + NS_PER_MS);
     }
+    drive_leave(drive);
     for (uint32_t i = 0; i < drive->scenario->stream_count; i++) {
         struct stream_run *stream = &drive->streams[i];
         shaper_drop(drive->world->shaper, stream->spec->link);
@@ -183,6 +187,7 @@ static void *run_drive(void *argument)
     drive_tick(drive, clock_now_ns());
     while (!drive->over && !is_all_done(drive)) {
         event_base_loop(drive->world->base, EVLOOP_ONCE);
+        atomic_fetch_add_explicit(&drive->beat, 1, memory_order_relaxed);
         if (drive->station_dirty && !drive->over)
             tasks_dispatch(drive);
         arm_timer(drive);
@@ -286,33 +291,53 @@ static void close_drive(struct drive *drive)
     free(drive->streams);
     monitor_close(&drive->monitor);
     outbox_free(drive->outbox);
+    free(drive);
+}
+
+/* The driving thread does not come back. It keeps all that it may still touch: nothing of it is freed. */
+static int give_up(struct drive *drive, struct error *error)
+{
+    const struct instance *instance = atomic_load(&drive->inside);
+    drive->world->stuck = true;
+    if (instance)
+        return instance_misbehaved(instance, error, "a call has not returned for %d s",
+                                   (int)(OUTBOX_STUCK_NS / NS_PER_S));
+    return error_set(error, ERROR_RUN, "the run has not moved for %d s", (int)(OUTBOX_STUCK_NS / NS_PER_S));
+}
+
+static int run_thread(struct drive *drive, const struct world_sink *sink, struct error *error)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, run_drive, drive))
+        return error_set(error, ERROR_RUN, "the driving thread cannot be started");
+    if (!outbox_deliver(drive->outbox, sink, &drive->beat)) {
+        pthread_detach(thread);
+        return give_up(drive, error);
+    }
+    pthread_join(thread, NULL);
+    if (drive->failure.kind == ERROR_NONE)
+        return 0;
+    *error = drive->failure;
+    return -1;
 }
 
 int drive_run(struct world *world, const struct world_sink *sink, struct error *error)
 {
-    struct drive drive = {.world = world, .scenario = world->scenario, .timer_fd = -1};
-    pthread_t thread;
-    monitor_open(&drive.monitor);
-    drive.outbox = outbox_new(most_layers(drive.scenario));
-    open_streams(&drive);
+    struct drive *drive = NEW(struct drive);
+    drive->world = world;
+    drive->scenario = world->scenario;
+    drive->timer_fd = -1;
+    monitor_open(&drive->monitor);
+    drive->outbox = outbox_new(most_layers(drive->scenario));
+    open_streams(drive);
     world->zero_ns = clock_now_ns();
-    int status = open_station(&drive, error) || arrivals_open(&drive, error) || stress_open(&drive, error) ||
-                         open_timers(&drive, error)
-                     ? -1
-                     : 0;
-    if (status == 0) {
-        world->drive = &drive;
-        if (pthread_create(&thread, NULL, run_drive, &drive) == 0) {
-            outbox_deliver(drive.outbox, sink);
-            pthread_join(thread, NULL);
-            if (drive.failure.kind != ERROR_NONE) {
-                *error = drive.failure;
-                status = -1;
-            }
-        } else {
-            status = error_set(error, ERROR_RUN, "the driving thread cannot be started");
-        }
+    int status = -1;
+    if (open_station(drive, error) == 0 && arrivals_open(drive, error) == 0 && stress_open(drive, error) == 0 &&
+        open_timers(drive, error) == 0) {
+        world->drive = drive;
+        status = run_thread(drive, sink, error);
     }
-    close_drive(&drive);
+    if (!world->stuck)
+        close_drive(drive);
     return status;
 }

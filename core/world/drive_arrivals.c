@@ -63,9 +63,11 @@ void arrivals_close(struct drive *drive)
 static int ask_next(struct stream_run *stream, int64_t now_ns, struct error *error)
 {
     int64_t at_ns = stream->next_at_ns, clock_ns = drive_clock_ns(stream->drive, now_ns);
+    drive_enter(stream->drive, stream->arrivals);
     instance_lock(stream->arrivals);
     int32_t status = stream->arrivals_hook.next(stream->arrivals->self, clock_ns > 0 ? clock_ns : 0, &at_ns);
     instance_unlock(stream->arrivals);
+    drive_leave(stream->drive);
     switch (status) {
     case NAPM_OK:
         if (at_ns < stream->next_at_ns)
@@ -120,9 +122,11 @@ void arrivals_completed(struct stream_run *stream, uint64_t number, bool failed,
     if (!stream->arrivals_hook.completed)
         return;
     int64_t clock_ns = drive_clock_ns(stream->drive, now_ns);
+    drive_enter(stream->drive, stream->arrivals);
     instance_lock(stream->arrivals);
     stream->arrivals_hook.completed(stream->arrivals->self, clock_ns > 0 ? clock_ns : 0, number, failed);
     instance_unlock(stream->arrivals);
+    drive_leave(stream->drive);
     stream->waiting = false;
 }
 

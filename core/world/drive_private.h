@@ -87,12 +87,25 @@ struct drive {
     uint64_t tasks_done, tasks_of, tasks_open;
     uint32_t slices_running;
     bool over; /* stop driving: all is done, or failure says why not */
+    atomic_uint beat; /* changes while the driving thread goes on */
+    _Atomic(const struct instance *) inside; /* the plugin that the driving thread is calling, or waits for */
     struct error failure;
 };
 
 static inline int64_t drive_clock_ns(const struct drive *drive, int64_t at_ns)
 {
     return at_ns - drive->world->zero_ns;
+}
+
+/* Around calls that end up in a plugin: so that one that does not return can be named. */
+static inline void drive_enter(struct drive *drive, const struct instance *instance)
+{
+    atomic_store_explicit(&drive->inside, instance, memory_order_relaxed);
+}
+
+static inline void drive_leave(struct drive *drive)
+{
+    atomic_store_explicit(&drive->inside, NULL, memory_order_relaxed);
 }
 
 /* Ends the drive as failed. */

@@ -271,7 +271,10 @@ static void at_station(struct task *task)
                                      .user = task};
     task->state = TASK_AT_STATION;
     drive->station_dirty = true;
-    if (station_arrive(drive->station, &what, drive->station_now_ns, &job, &error))
+    drive_enter(drive, drive->scheduler);
+    int status = station_arrive(drive->station, &what, drive->station_now_ns, &job, &error);
+    drive_leave(drive);
+    if (status)
         drive_fail(drive, &error);
     else
         tasks_dispatch(drive); /* now, not after whatever else the event loop has to do */
@@ -442,7 +445,9 @@ static void slice_done(struct drive *drive, struct task *task, uint64_t job)
 {
     struct station_end end;
     struct error error = {0};
+    drive_enter(drive, drive->scheduler);
     int status = station_slice_done(drive->station, job, station_now(drive), &end, &error);
+    drive_leave(drive);
     drive->station_dirty = true;
     if (status < 0) {
         drive_fail(drive, &error);
@@ -500,13 +505,21 @@ static void post_slice(struct drive *drive, const struct station_slice *slice)
     workers_post(drive->world->workers, task->home, item);
 }
 
+static int ask_station(struct drive *drive, struct station_slice *slice, struct error *error)
+{
+    drive_enter(drive, drive->scheduler);
+    int status = station_dispatch(drive->station, station_now(drive), slice, error);
+    drive_leave(drive);
+    return status;
+}
+
 void tasks_dispatch(struct drive *drive)
 {
     struct station_slice slice;
     struct error error = {0};
     int status = 0;
     drive->station_dirty = false;
-    while (!drive->over && (status = station_dispatch(drive->station, station_now(drive), &slice, &error)) > 0) {
+    while (!drive->over && (status = ask_station(drive, &slice, &error)) > 0) {
         struct task *task = slice.user;
         if (task->failing)
             slice_done(drive, task, slice.job); /* nothing is computed any more for a task that has failed */

@@ -17,6 +17,10 @@
 #include "core/world/spawn.h"
 
 #define TICK_NS (20 * NS_PER_MS)
+/* Without a tick for so long this process was stopped, or busy elsewhere: nobody was listened to. */
+#define ABSENCE_NS NS_PER_S
+/* A worker that was told to stop has so long to finish its layer. */
+#define WORKER_LIMIT_NS (10 * NS_PER_S)
 #define HELLO_LIMIT_NS (15 * NS_PER_S)
 #define CONFIGURE_LIMIT_NS (60 * NS_PER_S)
 
@@ -54,8 +58,12 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
     listener_check(world->listener, now_ns);
-    for (uint32_t i = 0; i < world->scenario->node_count; i++)
+    for (uint32_t i = 0; i < world->scenario->node_count; i++) {
+        if (now_ns - world->ticked_ns > ABSENCE_NS)
+            peer_resume(&world->nodes[i].peer);
         peer_check(&world->nodes[i].peer, now_ns);
+    }
+    world->ticked_ns = now_ns;
     if (world->drive)
         drive_tick(world->drive, now_ns);
 }
@@ -232,22 +240,38 @@ static bool is_flag_set(struct world *world, void *argument)
     return *(bool *)argument;
 }
 
-/* One piece of work by one worker. Where waiting for it fails, the worker is cancelled and still awaited: it uses item. */
-static int work_and_wait(struct world *world, uint32_t worker, struct worker_item *item, const char *what,
+struct waiting_work {
+    struct worker_item item;
+    bool done;
+};
+
+/*
+ * One piece of work by one worker. Where waiting for it fails, the worker is told to stop; where it does not even do
+ * that, what it works on is left to it.
+ */
+static int work_and_wait(struct world *world, uint32_t worker, const struct worker_item *what_to_do, const char *what,
                          struct error *error)
 {
-    bool done = false;
-    item->user = &done;
-    workers_post(world->workers, worker, item);
-    int status = local_wait(world, is_flag_set, &done, world->scenario->time_limit_ns, what, error);
+    const char *name = world->scenario->nodes[world->scenario->station].name;
+    struct waiting_work *work = NEW(struct waiting_work);
+    work->item = *what_to_do;
+    work->item.user = &work->done;
+    workers_post(world->workers, worker, &work->item);
+    int status = local_wait(world, is_flag_set, &work->done, world->scenario->time_limit_ns, what, error);
     if (status) {
+        const int64_t until_ns = clock_now_ns() + WORKER_LIMIT_NS;
         workers_cancel(world->workers);
-        while (!done)
+        while (!work->done && clock_now_ns() < until_ns)
             event_base_loop(world->base, EVLOOP_ONCE);
-    } else if (item->status) {
-        *error = item->error;
-        status = error_prefix(error, "node %s", world->scenario->nodes[world->scenario->station].name);
+        if (!work->done) {
+            world->stuck = true;
+            return error_append(error, "; and the backend of node %s does not return", name);
+        }
+    } else if (work->item.status) {
+        *error = work->item.error;
+        status = error_prefix(error, "node %s", name);
     }
+    free(work);
     return status;
 }
 
@@ -706,6 +730,11 @@ static void free_event(struct event *event)
 static void local_close(struct world *world)
 {
     const struct scenario *scenario = world->scenario;
+    if (world->stuck) {
+        for (uint32_t i = 0; i < scenario->node_count; i++)
+            peer_kill(&world->nodes[i].peer);
+        return;
+    }
     if (world->workers)
         workers_cancel(world->workers);
     for (uint32_t i = 0; i < scenario->node_count; i++)

@@ -53,6 +53,8 @@ struct world {
     struct error trouble; /* while setting up: what a node complained of; kind ERROR_NONE: nothing */
     struct probe *probe; /* while a link is being probed */
     struct drive *drive; /* while driving */
+    bool stuck; /* a thread is in a plugin that does not return: what it may touch must stay */
+    int64_t ticked_ns; /* when the event loop last had its tick */
     int64_t zero_ns; /* 0 of the run's clock, on the monotonic one */
 };
 

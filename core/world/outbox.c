@@ -166,10 +166,23 @@ static void wait_for_more(struct outbox *outbox)
         pthread_cond_timedwait(&outbox->wake, &outbox->lock, &until);
 }
 
-void outbox_deliver(struct outbox *outbox, const struct world_sink *sink)
+/* Counts looks and not the time, which goes on while the whole process is stopped. */
+static bool is_stuck(atomic_uint *beat, unsigned *last, int *looks)
+{
+    unsigned now = atomic_load_explicit(beat, memory_order_relaxed);
+    *looks = now == *last ? *looks + 1 : 0;
+    *last = now;
+    return *looks > OUTBOX_STUCK_NS / LOOK_EVERY_NS;
+}
+
+bool outbox_deliver(struct outbox *outbox, const struct world_sink *sink, atomic_uint *beat)
 {
     bool ended = false;
+    unsigned last_beat = 0;
+    int looks = 0;
     while (!ended) {
+        if (is_stuck(beat, &last_beat, &looks))
+            return false;
         pthread_mutex_lock(&outbox->lock);
         wait_for_more(outbox);
         struct item *items = outbox->first;
@@ -190,4 +203,5 @@ void outbox_deliver(struct outbox *outbox, const struct world_sink *sink)
         if (sink->progress)
             sink->progress(sink->context, done, of);
     }
+    return true;
 }

@@ -24,7 +24,11 @@ void outbox_node_lost(struct outbox *outbox, uint32_t node, const char *cause);
 void outbox_progress(struct outbox *outbox, uint64_t done, uint64_t of);
 void outbox_end(struct outbox *outbox); /* nothing more will come */
 
-/* From the run's thread: hands everything to the sink as it comes; returns after outbox_end. */
-void outbox_deliver(struct outbox *outbox, const struct world_sink *sink);
+/*
+ * From the run's thread: hands everything to the sink as it comes; returns true after outbox_end, or false when `beat`,
+ * which the driving thread changes all the time, has not changed for OUTBOX_STUCK_NS.
+ */
+#define OUTBOX_STUCK_NS INT64_C(10000000000)
+bool outbox_deliver(struct outbox *outbox, const struct world_sink *sink, atomic_uint *beat);
 
 #endif

@@ -140,6 +140,14 @@ void peer_stop(struct peer *peer)
     control_send(&peer->control, &message, NULL);
 }
 
+void peer_kill(struct peer *peer)
+{
+    char how[128];
+    if (peer->open && peer->pid > 0)
+        spawn_reap(peer->pid, 0, how, sizeof(how));
+    peer->pid = -1;
+}
+
 void peer_close(struct peer *peer)
 {
     char how[128];

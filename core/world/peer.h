@@ -70,6 +70,9 @@ void peer_open(struct peer *peer, struct event_base *base, uint32_t node, const 
 void peer_stop(struct peer *peer); /* only says it: so that all end at the same time */
 void peer_close(struct peer *peer);
 
+/* Ends the process and leaves everything else as it is: another thread may be using it. */
+void peer_kill(struct peer *peer);
+
 /* Takes over the connected socket. */
 void peer_connect_data(struct peer *peer, int fd);
 
