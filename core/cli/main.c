@@ -9,6 +9,7 @@
 
 #include "core/base/memory.h"
 #include "core/base/nearest.h"
+#include "core/cli/crash.h"
 #include "core/cli/progress.h"
 
 static const char about[] =
@@ -97,6 +98,7 @@ int cli_end_output(void)
 int main(int argc, char **argv)
 {
     static char version[] = "version";
+    crash_watch();
     if (argc == 2 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0))
         argv[1] = version;
     return cli_dispatch("napm", about, commands, sizeof(commands) / sizeof(commands[0]), argc, argv);
