@@ -135,6 +135,36 @@ static int open_for_reading(struct sql *sql, const char *path, struct error *err
     return result;
 }
 
+/* Copies the database into a private one that goes when it is closed, and goes on with that. */
+static int move_to_copy(struct sql *sql, struct error *error)
+{
+    struct sql copy;
+    if (sql_open(&copy, sql->path, "", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error) != 0)
+        return -1;
+    sqlite3_backup *backup = sqlite3_backup_init(copy.db, "main", sql->db, "main");
+    if (backup)
+        sqlite3_backup_step(backup, -1); /* its status is also that of the next call */
+    if (!backup || sqlite3_backup_finish(backup) != SQLITE_OK) {
+        sql_fail(&copy, "copying the older schema's rows", error);
+        sql_close(&copy);
+        return -1;
+    }
+    sql_close(sql);
+    *sql = copy;
+    return 0;
+}
+
+/* What only reads leaves the file as it is: an older one is brought up to date in a copy. */
+static int prepare_for_reading(struct sql *sql, struct error *error)
+{
+    size_t version;
+    if (schema_version(sql, schema_step_count, &version, error) != 0)
+        return -1;
+    if (version == schema_step_count)
+        return 0;
+    return move_to_copy(sql, error) != 0 ? -1 : schema_bring_up(sql, schema_steps, schema_step_count, error);
+}
+
 struct ledger *ledger_open_readonly(const char *path, struct error *error)
 {
     char *own = path ? text_copy(path) : default_path(error);
@@ -149,7 +179,7 @@ struct ledger *ledger_open_readonly(const char *path, struct error *error)
                            "ledger %s: there is none yet; `napm run SCENARIO` makes it, or name another file with --db",
                            own);
     if (result != 0 || open_for_reading(&ledger->sql, own, error) != 0 ||
-        schema_check_version(&ledger->sql, schema_step_count, error) != 0) {
+        prepare_for_reading(&ledger->sql, error) != 0) {
         ledger_close(ledger);
         ledger = NULL;
     }

@@ -16,7 +16,13 @@ static const char schema_version_1[] =
 #include "core/ledger/schema_sql.h"
     ;
 
-const char *const schema_steps[] = {schema_version_1};
+/* What was asked of a link beyond rate and delay. Runs of version 1 did not record it: 0 there. */
+static const char schema_version_2[] =
+    "ALTER TABLE run_link ADD COLUMN jitter_ns INTEGER NOT NULL DEFAULT 0;" /* the delay is spread evenly over +- this */
+    "ALTER TABLE run_link ADD COLUMN loss REAL NOT NULL DEFAULT 0;" /* share of the packets */
+    "ALTER TABLE run_link ADD COLUMN repair_ns INTEGER NOT NULL DEFAULT 0;"; /* what repairing a loss takes */
+
+const char *const schema_steps[] = {schema_version_1, schema_version_2};
 const size_t schema_step_count = sizeof(schema_steps) / sizeof(schema_steps[0]);
 
 /* An SQLite file's header: its magic words, and where the application id lies (big-endian). */
@@ -126,17 +132,13 @@ int schema_bring_up(struct sql *sql, const char *const *steps, size_t step_count
     return sql_script(sql, "COMMIT", error);
 }
 
-int schema_check_version(struct sql *sql, size_t step_count, struct error *error)
+int schema_version(struct sql *sql, size_t step_count, size_t *version, struct error *error)
 {
-    int64_t version;
-    if (sql_number(sql, "PRAGMA user_version", 0, &version, error) != 0)
+    int64_t found;
+    if (sql_number(sql, "PRAGMA user_version", 0, &found, error) != 0)
         return -1;
-    if (version > (int64_t)step_count)
-        return newer_version(sql, version, step_count, error);
-    if (version < (int64_t)step_count)
-        return error_set(error, ERROR_INPUT,
-                         "ledger %s: has the older schema %lld and cannot be written, so it cannot be brought to "
-                         "version %zu; make it writable once, or copy it",
-                         sql->path, (long long)version, step_count);
+    if (found < 0 || found > (int64_t)step_count)
+        return newer_version(sql, found, step_count, error);
+    *version = (size_t)found;
     return 0;
 }

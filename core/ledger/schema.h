@@ -26,7 +26,7 @@ int schema_check_file(const char *path, bool *exists, struct error *error);
 /* Brings an open database, which schema_check_file has passed, to version `step_count`; a newer one is refused unchanged. */
 int schema_bring_up(struct sql *sql, const char *const *steps, size_t step_count, struct error *error);
 
-/* For a database that cannot be written: -1 unless its version is `step_count`. */
-int schema_check_version(struct sql *sql, size_t step_count, struct error *error);
+/* The version of an open database, at most `step_count`; -1 where it is newer. */
+int schema_version(struct sql *sql, size_t step_count, size_t *version, struct error *error);
 
 #endif

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
--- The ledger's tables, version 1. What they mean to a reader: docs/ledger.md.
+-- The ledger's tables, version 1, as every new ledger is first made; the steps to the version in use are in schema.c.
+-- What the tables mean to a reader: docs/ledger.md. This file stays as it is: what is in use was made from it.
 --
 -- Names carry the unit. Times of day (began_ns, ended_ns of run, made_ns) count from 1970; all other times count from
 -- the moment at which the run's first task could start. The version is kept in PRAGMA user_version; PRAGMA
@@ -94,9 +95,6 @@ CREATE TABLE run_link (
     achieved_bytes_per_s REAL,
     requested_delay_ns INTEGER NOT NULL,
     achieved_delay_ns INTEGER NOT NULL,
-    jitter_ns INTEGER NOT NULL, -- requested: the delay is spread evenly over +- this much
-    loss REAL NOT NULL, -- requested: share of the packets
-    repair_ns INTEGER NOT NULL, -- requested: what repairing a loss takes
     method TEXT NOT NULL,
     PRIMARY KEY (run, link, direction)
 ) STRICT, WITHOUT ROWID;

@@ -495,7 +495,10 @@ static void an_older_schema_is_brought_up_step_by_step(void **state)
     assert_int_equal(number, 2);
     assert_int_equal(sql_number(&sql, "PRAGMA user_version", 0, &number, &error), 0);
     assert_int_equal(number, 3);
-    assert_int_equal(schema_check_version(&sql, 4, &error), -1); /* cannot be written, and is older */
+    size_t version;
+    assert_int_equal(schema_version(&sql, 4, &version, &error), 0); /* older than what is known */
+    assert_int_equal(version, 3);
+    assert_int_equal(schema_version(&sql, 2, &version, &error), -1); /* newer */
     assert_int_equal(schema_bring_up(&sql, steps, 2, &error), -1);
     sql_close(&sql);
     free(path);
@@ -521,6 +524,61 @@ static void a_step_that_fails_leaves_the_version_it_found(void **state)
     free(path);
 }
 
+/* A ledger as version 1 made it, with one run and one link. */
+static void make_version_1(const char *path)
+{
+    struct error error = {0};
+    struct sql sql;
+    assert_int_equal(sql_open(&sql, path, NULL, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &error), 0);
+    assert_int_equal(schema_bring_up(&sql, schema_steps, 1, &error), 0);
+    assert_int_equal(sql_script(&sql,
+                                "PRAGMA journal_mode = WAL;"
+                                "INSERT INTO run VALUES (1, 'done', NULL, 's', 's.cfg', '', 'local', 1, 0, 5, 6, '0', "
+                                "'h', 'p', 's', 1, 1, 1, 1, 'm');"
+                                "INSERT INTO run_link VALUES (1, 0, 'up', 'pi1', NULL, 1e6, 1e6, 2, 3, 'shaping')",
+                                &error),
+                     0);
+    sql_close(&sql);
+}
+
+static void expect_old_link(struct ledger *ledger)
+{
+    struct error error = {0};
+    struct run_summary *summary = query_run(ledger, 1, &error);
+    assert_non_null(summary);
+    assert_int_equal(summary->link_count, 1);
+    assert_int_equal(summary->links[0].achieved_delay_ns, 3);
+    assert_int_equal(summary->links[0].jitter_ns, 0);
+    query_run_free(summary);
+    assert_int_equal(rows_of(ledger, 1, "links"), 1);
+}
+
+static void a_ledger_of_version_1_can_be_read_without_being_changed_and_written_once_migrated(void **state)
+{
+    struct fixture *fixture = *state;
+    char before[FILE_DIGEST_BYTES], after[FILE_DIGEST_BYTES];
+    struct error error = {0};
+    char *path = text_format("%s/first.db", fixture->folder);
+    make_version_1(path);
+    digest_of(path, before);
+    struct ledger *ledger = ledger_open_readonly(path, &error);
+    assert_non_null(ledger);
+    assert_string_equal(ledger_path(ledger), path);
+    expect_old_link(ledger);
+    ledger_close(ledger);
+    digest_of(path, after);
+    assert_string_equal(before, after);
+
+    ledger = open_fine(path);
+    expect_old_link(ledger);
+    int64_t run = begin_run(ledger, fixture);
+    struct link_report report = {.link = 0, .direction = LINK_UP, .method = "shaping"};
+    assert_int_equal(ledger_run_link(ledger, run, &report, &error), 0);
+    assert_int_equal(rows_of(ledger, run, "links"), 1);
+    ledger_close(ledger);
+    free(path);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -540,6 +598,7 @@ int main(void)
         CASE(reading_where_there_is_no_ledger_says_how_to_get_one),
         CASE(a_newer_schema_is_refused_unchanged),
         CASE(an_older_schema_is_brought_up_step_by_step),
+        CASE(a_ledger_of_version_1_can_be_read_without_being_changed_and_written_once_migrated),
         CASE(a_step_that_fails_leaves_the_version_it_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
