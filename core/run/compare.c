@@ -6,6 +6,7 @@
 
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "core/run/guard.h"
 #include "core/run/profiles.h"
 #include "core/run/run.h"
 
@@ -77,9 +78,11 @@ static int profile_and_compare(const struct run_settings *settings, const struct
         return -1;
     if (settings->watcher.step)
         settings->watcher.step(settings->watcher.context, "planning", 0, 0);
+    struct guard *guard = guard_planning(settings, -1);
     struct planner *planner = planner_new_seeded(settings->scenario, settings->catalogue, profiles_view(&profiles),
                                                  settings->seed, settings->cancel, error);
     int result = planner ? compare(settings, planner, plans, error) : -1;
+    guard_lift(guard);
     if (planner)
         planner_free(planner);
     profiles_free(&profiles);

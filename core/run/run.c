@@ -8,6 +8,7 @@
 
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "core/run/guard.h"
 #include "core/run/profiles.h"
 #include "core/run/record.h"
 
@@ -49,21 +50,16 @@ static int open_world(struct procedure *run, struct error *error)
     return run->world ? 0 : -1;
 }
 
-static int make_planner(struct procedure *run, int64_t id, struct error *error)
-{
-    const struct run_settings *settings = run->settings;
-    if (profiles_gather(&run->profiles, settings, run->kind, run->world, id, error) != 0)
-        return -1;
-    tell(settings, "planning", 0, 0);
-    run->planner = planner_new_seeded(settings->scenario, settings->catalogue, profiles_view(&run->profiles),
-                                      settings->seed, settings->cancel, error);
-    return run->planner ? 0 : -1;
-}
-
 static int make_plan(struct procedure *run, struct error *error)
 {
-    run->plan = planner_plan(run->planner, &run->settings->scenario->partitioner, error);
-    return run->plan ? ledger_run_plan(run->settings->ledger, run->record.run, run->plan, error) : -1;
+    const struct run_settings *settings = run->settings;
+    tell(settings, "planning", 0, 0);
+    struct guard *guard = guard_planning(settings, run->record.run);
+    run->planner = planner_new_seeded(settings->scenario, settings->catalogue, profiles_view(&run->profiles),
+                                      settings->seed, settings->cancel, error);
+    run->plan = run->planner ? planner_plan(run->planner, &settings->scenario->partitioner, error) : NULL;
+    guard_lift(guard);
+    return run->plan ? ledger_run_plan(settings->ledger, run->record.run, run->plan, error) : -1;
 }
 
 static int probe_links(struct procedure *run, struct error *error)
@@ -116,8 +112,9 @@ static int carry_out(struct procedure *run, struct error *error)
     int64_t id = run->record.run;
     return record_plugins(run->settings, id, error) != 0 || open_world(run, error) != 0 ||
                    record_nodes(run->settings, id, run->kind, run->world, error) != 0 ||
-                   make_planner(run, id, error) != 0 || make_plan(run, error) != 0 || probe_links(run, error) != 0 ||
-                   deploy(run, error) != 0 || drive(run, error) != 0
+                   profiles_gather(&run->profiles, run->settings, run->kind, run->world, id, error) != 0 ||
+                   make_plan(run, error) != 0 || probe_links(run, error) != 0 || deploy(run, error) != 0 ||
+                   drive(run, error) != 0
                ? -1
                : 0;
 }
