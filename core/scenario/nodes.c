@@ -29,9 +29,6 @@ static int read_speed(struct reader *reader, const struct value *group, struct s
         reader_get_size(reader, group, "memory", &node->memory_bytes) < 0 ||
         reader_get_share(reader, group, "cpu", &node->cpu_share) < 0)
         return -1;
-    if (!node->is_station && tree_member(group, "workers"))
-        return reader_fail(reader, tree_member(group, "workers")->where,
-                           "only the station has workers; a device computes one task at a time");
     if (node->cpu_share < 0.001 || node->cpu_share > 1)
         return reader_fail(reader, tree_member(group, "cpu")->where,
                            "'cpu' is %g; allowed is 0.001 to 1, the share of this machine's speed", node->cpu_share);
@@ -113,6 +110,18 @@ static int find_station(struct reader *reader, const struct value *list, const s
     return 0;
 }
 
+/* After the station is known: where there is none, that is the mistake to report. */
+static int check_workers(struct reader *reader, const struct value *list, const struct scenario_node *nodes)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const struct value *workers = tree_member(list->items[i], "workers");
+        if (workers && !nodes[i].is_station)
+            return reader_fail(reader, workers->where,
+                               "only the station has workers; a device computes one task at a time");
+    }
+    return 0;
+}
+
 int reader_nodes(struct reader *reader, const struct value *root)
 {
     const struct value *list = reader_need_list(
@@ -125,7 +134,10 @@ int reader_nodes(struct reader *reader, const struct value *root)
             return -1;
     reader->scenario->nodes = nodes;
     reader->scenario->node_count = (uint32_t)list->count;
-    return check_names(reader, list, nodes) != 0 || find_station(reader, list, nodes) != 0 ? -1 : 0;
+    return check_names(reader, list, nodes) != 0 || find_station(reader, list, nodes) != 0 ||
+                   check_workers(reader, list, nodes) != 0
+               ? -1
+               : 0;
 }
 
 /* ---- links */

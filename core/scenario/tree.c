@@ -144,13 +144,21 @@ static size_t check_token(const char *text, const char *file, int line, struct e
     return 1;
 }
 
+/* A text without an end swallows the file up to the next text, and so on: the first one over a line's end is to blame. */
 static int check_tokens(const char *text, const char *file, struct error *error)
 {
-    int line = 1;
+    int line = 1, long_text_line = 0;
     while (*text) {
         size_t length = check_token(text, file, line, error);
+        if (length == SIZE_MAX && *text == '"' && long_text_line)
+            return error_set(error, ERROR_INPUT,
+                             "%s:%d: the text that begins here goes on over the end of its line, and the text that "
+                             "begins in line %d has no end: a '\"' is missing, most likely here",
+                             file, long_text_line, line);
         if (length == SIZE_MAX)
             return -1;
+        if (*text == '"' && !long_text_line && memchr(text, '\n', length))
+            long_text_line = line;
         for (; length > 0; length--)
             line += *text++ == '\n';
     }

@@ -337,7 +337,8 @@ static const struct mistake mistakes[] = {
     {"name = \"fast\"", "name = \"pi\"", "s.cfg:5: ", {"'pi' is also the name of a counted group"}},
     {"name = \"fast\"", "name = \"fa st\"", "s.cfg:5: ", {"cannot be a name", "letters"}},
     {"name = \"fast\";", "", "s.cfg:5: ", {"has no name", "name = \"pi1\";"}},
-    {"role = \"station\";", "", "s.cfg:3: ", {"only the station has workers"}},
+    {"role = \"station\";", "", "s.cfg:2: ", {"no node is the station", "role = \"station\""}},
+    {"name = \"fast\";", "name = \"fast\"; workers = 2;", "s.cfg:5: ", {"only the station has workers"}},
     {"role = \"station\"; workers = 2;", "", "s.cfg:2: ", {"no node is the station", "role = \"station\""}},
     {"name = \"fast\";", "name = \"fast\"; role = \"station\";", "s.cfg:5: ", {"second station", "s.cfg:3"}},
     {"role = \"station\";", "role = \"satellite\";", "s.cfg:3: ", {"no role 'satellite'", "station"}},
@@ -447,6 +448,8 @@ static void text_that_is_no_scenario_is_refused(void **state)
     expect_error(twice, NULL, 0, "s.cfg:2: ", (const char *const[]){"twice", NULL});
     free(twice);
     expect_error("a = 1;\nb = \"x;\nc = 2;\n", NULL, 0, "s.cfg:2: ", (const char *const[]){"has no end", "'\"'", NULL});
+    expect_error("a = 1;\nb = \"x;\nc = \"y\";\nd = \"z\";\n", NULL, 0,
+                 "s.cfg:2: ", (const char *const[]){"goes on over the end of its line", "'\"'", NULL});
     expect_error("a = 1;\n\n/* b", NULL, 0, "s.cfg:3: ", (const char *const[]){"has no end", "'*/'", NULL});
     expect_error("", NULL, 0, "s.cfg: ", (const char *const[]){"no partitioner is chosen", NULL});
     char *path = path_of("s.cfg"), *none = path_of("none.cfg");
