@@ -3,6 +3,7 @@
 #include "core/world/local.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -12,6 +13,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "core/base/units.h"
 #include "core/model/tensor_file.h"
 #include "core/world/local_private.h"
 #include "core/world/spawn.h"
@@ -31,6 +33,13 @@ bool local_is_cancelled(const struct world *world)
     return world->setup.cancel && atomic_load(world->setup.cancel);
 }
 
+static int took_too_long(const struct world *world, int64_t limit_ns, const char *what, struct error *error)
+{
+    char limit[UNITS_TEXT_BYTES];
+    error_set(error, ERROR_RUN, "%s took longer than %s", what, units_format_duration(limit, (double)limit_ns));
+    return limit_ns == world->scenario->time_limit_ns ? error_append(error, " (run.time_limit in the scenario)") : -1;
+}
+
 int local_wait(struct world *world, bool (*ready)(struct world *world, void *argument), void *argument,
                int64_t limit_ns, const char *what, struct error *error)
 {
@@ -45,7 +54,7 @@ int local_wait(struct world *world, bool (*ready)(struct world *world, void *arg
         if (local_is_cancelled(world))
             return error_set(error, ERROR_CANCELLED, "stopped by the user");
         if (clock_now_ns() > until_ns)
-            return error_set(error, ERROR_RUN, "%s took longer than %lld s", what, (long long)(limit_ns / NS_PER_S));
+            return took_too_long(world, limit_ns, what, error);
         event_base_loop(world->base, EVLOOP_ONCE); /* the tick makes it return */
     }
     return 0;
@@ -419,6 +428,24 @@ static int set_up_agents(struct world *world, struct error *error)
     return local_wait(world, all_set_up, NULL, CONFIGURE_LIMIT_NS, "setting up the agents", error);
 }
 
+/*
+ * Waking a processor from a sleep state takes tens of microseconds, several times in a task, which a real device and a
+ * real station would not add to each other's. While this descriptor is open, the kernel keeps processors awake (PM
+ * QoS); only privileged users may ask for that, and others do without.
+ */
+static int keep_awake(void)
+{
+    const int32_t latency_us = 0;
+    int fd = open("/dev/cpu_dma_latency", O_WRONLY | O_CLOEXEC);
+    if (fd >= 0 && write(fd, &latency_us, sizeof(latency_us)) == sizeof(latency_us))
+        return fd;
+    log_info("local", "processors may sleep during the run, which adds tens of microseconds to each task: %s",
+             strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
 static int open_parts(struct world *world, struct error *error)
 {
     const struct scenario *scenario = world->scenario;
@@ -456,6 +483,7 @@ static struct world *local_open(const struct world_setup *setup, struct error *e
     for (uint32_t i = 0; i < world->scenario->node_count; i++)
         world->nodes[i].loaded = NEW_ARRAY(bool, world->scenario->model_count);
     world->base = make_base();
+    world->awake_fd = keep_awake();
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     if (!world->base)
         error_set(error, ERROR_RUN, "the event loop cannot be made: %s", strerror(errno));
@@ -745,6 +773,8 @@ static void local_close(struct world *world)
     free_event(world->tick);
     workers_close(world->workers);
     shaper_free(world->shaper);
+    if (world->awake_fd >= 0)
+        close(world->awake_fd);
     listener_close(world->listener);
     if (world->base)
         event_base_free(world->base);
