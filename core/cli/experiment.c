@@ -49,7 +49,7 @@ int experiment_open(struct experiment *experiment, const char *scenario, const s
     if (experiment->catalogue)
         experiment->scenario = open_scenario(scenario, &options->overrides, experiment->catalogue, &error);
     if (experiment->scenario && !world_find(experiment->scenario->world, &error))
-        error_prefix(&error, "%s: world", scenario);
+        error_prefix(&error, "%s", experiment->scenario->world_where);
     else if (experiment->scenario)
         experiment->ledger = ledger_open(common->db, &error);
     if (!experiment->ledger)

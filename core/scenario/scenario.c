@@ -69,6 +69,7 @@ static int read_head(const struct reader *reader, const struct value *root, cons
         reader_get_integer(reader, root, "seed", 0, INT64_MAX, &seed) < 0 ||
         reader_get_text(reader, root, "world", &scenario->world) < 0)
         return -1;
+    scenario->world_where = tree_member(root, "world") ? tree_member(root, "world")->where : scenario->path;
     scenario->seed = (uint64_t)seed;
     return 0;
 }

@@ -73,6 +73,7 @@ struct scenario {
     const char *name;
     const char *text; /* the file's text with the --set overrides appended as comments: kept in the ledger */
     const char *world; /* "local" (later "sim", "ssh") */
+    const char *world_where; /* "FILE:LINE" or "--set world"; the path where it is the default */
     uint64_t seed;
     uint32_t station; /* node index */
     uint32_t node_count, link_count, stream_count, model_count, medium_count;
