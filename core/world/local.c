@@ -758,6 +758,8 @@ static void free_event(struct event *event)
 static void local_close(struct world *world)
 {
     const struct scenario *scenario = world->scenario;
+    if (world->awake_fd >= 0)
+        close(world->awake_fd);
     if (world->stuck) {
         for (uint32_t i = 0; i < scenario->node_count; i++)
             peer_kill(&world->nodes[i].peer);
@@ -773,8 +775,6 @@ static void local_close(struct world *world)
     free_event(world->tick);
     workers_close(world->workers);
     shaper_free(world->shaper);
-    if (world->awake_fd >= 0)
-        close(world->awake_fd);
     listener_close(world->listener);
     if (world->base)
         event_base_free(world->base);

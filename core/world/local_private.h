@@ -45,6 +45,7 @@ struct world {
     struct peer_owner owner;
     struct listener *listener;
     uint8_t secret[FRAME_SECRET_BYTES];
+    int awake_fd; /* keeps processors out of sleep states; -1: not allowed to */
     struct shaper *shaper;
     struct workers *workers;
     struct worker_stream *worker_streams; /* by stream, once deployed */
