@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* napm plugin list|info */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/memory.h"
 #include "core/base/nearest.h"
@@ -70,8 +72,21 @@ static void print_list(const struct catalogue *catalogue)
     }
 }
 
+static void print_none(const struct catalogue *catalogue)
+{
+    size_t count = catalogue_folder_count(catalogue);
+    printf("no plugins found; searched: %s", count ? "" : "no folder, as none of the usual ones exists");
+    for (size_t i = 0; i < count; i++)
+        printf("%s%s", i ? ", " : "", catalogue_folder_at(catalogue, i));
+    printf("\n");
+}
+
 static void show_list(const struct catalogue *catalogue, const char *format)
 {
+    if (strcmp(format, "table") == 0 && catalogue_count(catalogue) == 0) {
+        print_none(catalogue);
+        return;
+    }
     if (strcmp(format, "table") == 0) {
         print_list(catalogue);
         return;
@@ -179,7 +194,9 @@ static json_t *plugin_json(const struct catalogue_entry *entry)
 static bool is_named(const struct catalogue_entry *entry, const char *wanted)
 {
     const char *colon = strchr(wanted, ':'), *slash = strrchr(entry->path, '/');
-    if (strcmp(entry->path, wanted) == 0 || strcmp(slash ? slash + 1 : entry->path, wanted) == 0)
+    if (strchr(wanted, '/')) /* then the catalogue is of that file alone */
+        return true;
+    if (strcmp(slash ? slash + 1 : entry->path, wanted) == 0)
         return true;
     if (!entry->name)
         return false;
@@ -242,6 +259,19 @@ static int show_named(struct catalogue *catalogue, const char *wanted, const cha
     return result;
 }
 
+/* A word with a slash names a file, wherever that lies; any other one is looked for in the folders. */
+static struct catalogue *open_for(const char *wanted, const struct common_options *common, struct error *error)
+{
+    if (!strchr(wanted, '/'))
+        return catalogue_open(common->plugin_path.items, error);
+    if (access(wanted, R_OK) != 0) {
+        error_set(error, ERROR_INPUT, "%s: %s; name a plugin file, or a plugin that `napm plugin list` names", wanted,
+                  strerror(errno));
+        return NULL;
+    }
+    return catalogue_open_file(wanted);
+}
+
 static int info(int argc, char **argv)
 {
     struct common_options common = {0};
@@ -255,8 +285,8 @@ static int info(int argc, char **argv)
         "napm plugin info",
         "NAME",
         "a plugin's options with type, default, range and help; its file and ABI",
-        "NAME is a plugin's name, KIND:NAME where several kinds share it, or a plugin file.",
-        "  napm plugin info greedy-delay\n  napm plugin info scheduler:rr --format json",
+        "NAME is a plugin's name, KIND:NAME where several kinds share it, or a plugin file: a path with a slash in it.",
+        "  napm plugin info greedy-delay\n  napm plugin info ./mine.so\n  napm plugin info scheduler:rr --format json",
         table,
         OPTIONS_COUNT(table),
         1,
@@ -265,7 +295,7 @@ static int info(int argc, char **argv)
     struct error error = {0};
     if (result < 0) {
         common_apply(&common);
-        struct catalogue *catalogue = catalogue_open(common.plugin_path.items, &error);
+        struct catalogue *catalogue = open_for(argv[first], &common, &error);
         bool shown = catalogue && show_named(catalogue, argv[first], common.format, &error) == 0;
         result = shown ? cli_end_output() : cli_fail(&error);
         if (catalogue)

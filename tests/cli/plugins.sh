@@ -19,6 +19,23 @@ check_status "another kind of that name is not there" 2 napm plugin info partiti
 check_status "an unknown name is wrong input" 2 napm plugin info greedy-dealy
 check_text "and the nearest one is suggested" 'did you mean "greedy-delay"' "$work/err"
 
+file=$top_builddir/plugins/.libs/rr.so
+check "info on a file by its path" napm plugin info "$file"
+check_text "shows its options" 'quantum' "$work/out"
+cp "$file" "$work/here.so"
+build=$(cd "$top_builddir" && pwd)
+check "info on a file by a relative path" sh -c "cd '$work' && '$build/run-in-tree' core/cli/napm plugin info ./here.so | grep -q quantum"
+check_status "a file that is not there is wrong input" 2 napm plugin info "$work/none.so"
+check_text "and said" 'none\.so: No such file' "$work/err"
+
+mkdir "$work/empty"
+check "a list without any plugin is no error" env NAPM_PLUGIN_PATH="$work/empty" "$top_builddir/core/cli/napm" plugin list
+if grep -q ready "$work/out"; then
+    skip "and names the folders" "there are installed plugins"
+else
+    check_text "and names the folders" "no plugins found; searched: .*$work/empty" "$work/out"
+fi
+
 mkdir "$work/mine"
 cp "$top_srcdir/LICENSE" "$work/mine/text.so"
 check "a file that is no plugin does not disturb the list" napm plugin list --plugin-path "$work/mine"
