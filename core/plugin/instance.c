@@ -2,6 +2,7 @@
 /* Instances of plugins: options, services, functions, creation, and what their failures say. */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,7 +107,7 @@ static const char *text_of_status(int32_t status)
     case NAPM_ERR_MEMORY:
         return "out of memory";
     case NAPM_ERR_FAILED:
-        return "it failed without saying why";
+        return "it failed";
     case NAPM_ERR_CANCELLED:
         return "cancelled";
     default:
@@ -118,9 +119,16 @@ int instance_error(const struct instance *instance, int32_t status, const char *
 {
     char text[1024];
     services_take_error(instance->private_part->services, text, sizeof(text));
-    error_set(error, kind_of_status(status), "plugin %s (%s): %s: %s", instance->entry->name, instance->entry->path,
-              what, text[0] ? text : text_of_status(status));
-    if (kind_of_status(status) == ERROR_PLUGIN)
+    enum error_kind kind = kind_of_status(status);
+    /* Without a reason nobody can say that the user's input is at fault. */
+    bool unexplained = !text[0] && status != NAPM_ERR_MEMORY && status != NAPM_ERR_CANCELLED;
+    if (unexplained && kind == ERROR_INPUT)
+        kind = ERROR_PLUGIN;
+    error_set(error, kind, "plugin %s (%s): %s: %s", instance->entry->name, instance->entry->path, what,
+              text[0] ? text : text_of_status(status));
+    if (unexplained)
+        error_append(error, "; it gave no reason (it did not call host->set_error)");
+    if (kind == ERROR_PLUGIN)
         error_append(error, " (status %d)", status);
     return -1;
 }

@@ -593,7 +593,10 @@ static void statuses_become_errors_with_the_plugins_words(void **state)
     assert_contains(error.text, "ready() of job 7: no room"); /* the line break is gone */
     assert_int_equal(instance_error(instance, NAPM_ERR_FAILED, "pick()", &error), -1);
     assert_int_equal(error.kind, ERROR_RUN);
-    assert_contains(error.text, "without saying why"); /* the text is used once */
+    assert_contains(error.text, "gave no reason (it did not call host->set_error)"); /* the text is used once */
+    instance_error(instance, NAPM_ERR_INVALID, "pick()", &error);
+    assert_int_equal(error.kind, ERROR_PLUGIN); /* without a reason it is not the user's fault */
+    assert_contains(error.text, "gave no reason");
     instance_error(instance, NAPM_ERR_CANCELLED, "pick()", &error);
     assert_int_equal(error.kind, ERROR_CANCELLED);
     instance_error(instance, -77, "pick()", &error);
