@@ -72,7 +72,9 @@ int file_write_atomically(const char *path, const void *bytes, size_t count, str
         failed = failed || rename(beside, path) != 0;
     }
     if (failed) {
-        error_set(error, ERROR_RUN, "%s: cannot write: %s", path, strerror(errno));
+        error_set(error, ERROR_RUN,
+                  "%s: cannot write: %s; is there such a folder, may you write to it, and has it room?", path,
+                  strerror(errno));
         unlink(beside);
     }
     free(beside);

@@ -274,7 +274,10 @@ static int export_run(const struct export_options *options, const char *named, s
                             .as_json = options->common.format && strcmp(options->common.format, "json") == 0};
     int result = run >= 0 ? 0 : -1;
     if (result == 0 && options->path && !(export.file = fopen(options->path, "we")))
-        result = error_set(error, ERROR_INPUT, "%s: %s", options->path, strerror(errno));
+        result = error_set(
+            error, ERROR_INPUT,
+            "%s: cannot be written: %s; name a file in a folder that exists and that you may write to with -o",
+            options->path, strerror(errno));
     if (result == 0)
         result = export_rows(ledger, run, options->rows ? options->rows : "tasks", &export, options->path, error);
     if (export.file && export.file != stdout && fclose(export.file) != 0 && result == 0)

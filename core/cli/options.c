@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,10 @@ static void print_help(const struct cli_usage *usage)
 
 static int wrong(const struct cli_usage *usage, const char *text)
 {
-    fprintf(stderr, "napm: error: %s\nTry: %s --help\n", text, usage->name);
+    /* The texts begin with the command's name, and that with "napm ", which the line has already. */
+    static const char program[] = "napm ";
+    bool named = strncmp(text, program, strlen(program)) == 0;
+    fprintf(stderr, "napm: error: %s\nTry: %s --help\n", named ? text + strlen(program) : text, usage->name);
     return CLI_WRONG;
 }
 

@@ -549,8 +549,10 @@ static const char *rows_query(const char *kind, struct error *error)
             return row_queries[i];
     }
     const char *near = nearest_name(kind, names, query_row_kind_count);
-    error_set(error, ERROR_INPUT, "a run has no rows \"%s\"%s%s%s", kind, near ? "; did you mean \"" : "",
-              near ? near : "", near ? "\"?" : "");
+    error_set(error, ERROR_INPUT, "a run has no rows \"%s\"%s%s%s; there are", kind, near ? "; did you mean \"" : "",
+              near ? near : "", near ? "\"" : "");
+    for (size_t i = 0; i < query_row_kind_count; i++)
+        error_append(error, "%s %s", i ? "," : "", names[i]);
     return NULL;
 }
 

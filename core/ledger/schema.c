@@ -63,7 +63,8 @@ int schema_check_file(const char *path, bool *exists, struct error *error)
     if (file < 0 && errno == ENOENT)
         return 0;
     if (file < 0)
-        return error_set(error, ERROR_INPUT, "ledger %s: %s", path, strerror(errno));
+        return error_set(error, ERROR_INPUT, "ledger %s: cannot be opened: %s; choose another file with --db", path,
+                         strerror(errno));
     int result = check_header(path, file, exists, error);
     close(file);
     return result;

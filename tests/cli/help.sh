@@ -49,7 +49,7 @@ check_status "no number" 2 napm run x.cfg --repeat three
 check_status "a choice that is none" 2 napm result list --format xml
 check_text "is told the choices" 'table\|json\|csv' "$work/err"
 check_status "a missing operand" 2 napm run
-check_text "is named" 'SCENARIO is missing' "$work/err"
+check_text "is named" '^napm: error: run: SCENARIO is missing' "$work/err"
 check_status "one word too many" 2 napm run a.cfg b.cfg
 check_text "is named" 'too many: b.cfg' "$work/err"
 check_status "--set without a value" 2 napm run x.cfg --set nodes.pi1.cpu
