@@ -9,24 +9,55 @@
 #include "core/base/memory.h"
 #include "core/base/units.h"
 #include "core/cli/report_parts.h"
+#include "core/link/link.h"
 
 /* Conditions that differ from the request by more than this make a run another experiment than the one asked for. */
 #define TOLERATED_SHARE 0.05
 #define TOLERATED_DELAY_NS (NS_PER_MS / 2) /* small delays may differ by this much whatever their share */
+#define PROBE_SECONDS 0.1 /* what the probe's big frame takes at the rate asked for (core/world/probe.c) */
+#define RARE 0.01 /* an outcome of chance less likely than this is worth a warning */
 
 static bool differs(double asked, double achieved)
 {
     return fabs(achieved - asked) > TOLERATED_SHARE * asked;
 }
 
+/*
+ * The least rate that the probe's frame may come to where packets are lost: as the frame takes about PROBE_SECONDS, so
+ * many rounds of repair as only one frame in a hundred exceeds, and the air of what is sent again.
+ */
+static double least_rate_with_loss(const struct link_summary *link)
+{
+    double asked = link->requested_bytes_per_s;
+    if (link->loss <= 0)
+        return asked;
+    double took_s = fmax(PROBE_SECONDS, LINK_PACKET_BYTES / asked);
+    double packets = ceil(asked * took_s / LINK_PACKET_BYTES), lost = packets * link->loss;
+    double rounds = fmax(1, ceil(log(RARE / packets) / log(link->loss)));
+    double again = (lost + 3 * sqrt(lost)) / (1 - link->loss) / packets;
+    double jitter_s = (double)link->jitter_ns / NS_PER_S;
+    return asked * took_s / (took_s * (1 + again) + rounds * (double)link->repair_ns / NS_PER_S + jitter_s);
+}
+
+static void warn_of_rate(struct report_warnings *warnings, const struct link_summary *link)
+{
+    char asked[UNITS_TEXT_BYTES], achieved[UNITS_TEXT_BYTES];
+    double least = least_rate_with_loss(link), rate = link->achieved_bytes_per_s;
+    if (!differs(link->requested_bytes_per_s, rate))
+        return;
+    if (link->loss > 0 && rate < link->requested_bytes_per_s && rate >= least * (1 - TOLERATED_SHARE))
+        return;
+    *ARRAY_ADD(warnings) = text_format(
+        "link %s %s: asked for %s, achieved %s%s: these conditions were not met", link->name, link->direction,
+        units_format_rate(asked, link->requested_bytes_per_s), units_format_rate(achieved, rate),
+        link->loss > 0 ? " (what loss and its repair take is included)" : "");
+}
+
 static void warn_of_link(struct report_warnings *warnings, const struct link_summary *link)
 {
     char asked[UNITS_TEXT_BYTES], achieved[UNITS_TEXT_BYTES];
-    if (link->requested_bytes_per_s > 0 && differs(link->requested_bytes_per_s, link->achieved_bytes_per_s))
-        *ARRAY_ADD(warnings) =
-            text_format("link %s %s: asked for %s, achieved %s: these conditions were not met", link->name,
-                        link->direction, units_format_rate(asked, link->requested_bytes_per_s),
-                        units_format_rate(achieved, link->achieved_bytes_per_s));
+    if (link->requested_bytes_per_s > 0)
+        warn_of_rate(warnings, link);
     double delay_ns = (double)link->requested_delay_ns, achieved_ns = (double)link->achieved_delay_ns;
     /* A probe is a few frames: their mean wanders with what was asked to be random. */
     double random_ns = (double)link->jitter_ns + (link->loss > 0 ? (double)link->repair_ns : 0);
