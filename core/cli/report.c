@@ -142,7 +142,7 @@ static void print_head(const struct run_summary *summary)
         printf(", scheduler %s", head->scheduler);
     if (summary->planned)
         printf(", planned in %s", units_format_duration(took, (double)summary->planning_ns));
-    printf("\n\n");
+    printf("\n");
 }
 
 static void add_figures(struct table *table, const struct delay_summary *delay, double predicted_ns)
@@ -304,9 +304,10 @@ static void print_warnings(const struct run_summary *summary)
     report_warnings_free(&warnings);
 }
 
-void report_print(const struct run_summary *summary, const char *ledger, bool db_given)
+/* A run that ended before its first task has nothing to show but why. */
+static void print_figures(const struct run_summary *summary)
 {
-    print_head(summary);
+    printf("\n");
     if (report_has_tasks(summary)) {
         print_streams(summary);
         print_phases(summary);
@@ -316,7 +317,15 @@ void report_print(const struct run_summary *summary, const char *ledger, bool db
     }
     print_links(summary);
     print_warnings(summary);
-    printf("\nKept in %s; see it again: napm result show %" PRId64 "%s%s\n", ledger, summary->head.id,
+    printf("\n");
+}
+
+void report_print(const struct run_summary *summary, const char *ledger, bool db_given)
+{
+    print_head(summary);
+    if (report_has_tasks(summary) || strcmp(summary->head.status, "failed") != 0)
+        print_figures(summary);
+    printf("Kept in %s; see it again: napm result show %" PRId64 "%s%s\n", ledger, summary->head.id,
            db_given ? " --db " : "", db_given ? ledger : "");
 }
 

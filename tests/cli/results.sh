@@ -16,6 +16,12 @@ scheduler = { plugin = "fifo"; };
 run = { warmup_tasks = 1; };
 CFG
 
+# A partitioner whose plan fails without a reason.
+mkdir "$work/mute"
+awk '{print} /plan\(void \*self/ {inside = 1} inside && /^{/ {print "    return NAPM_ERR_INVALID;"; inside = 0}' \
+    "$top_srcdir/sdk/template/partitioner.c" >"$work/mute/mute.c"
+${CC:-cc} -shared -fPIC -I"$top_srcdir/sdk/include" -o "$work/mute/mute.so" "$work/mute/mute.c" -lm
+
 check_status "without a ledger there is nothing to list" 2 napm result list
 check_text "and it is said how to get one" 'napm run' "$work/err"
 check "nor is one made" test ! -e "$NAPM_DB"
@@ -57,7 +63,9 @@ for rows in tasks layers samples plan links nodes plugins; do
 done
 check_status "export of what there is not" 2 napm result export --rows taks
 check_text "suggests what there is" 'did you mean "tasks"' "$work/err"
+check_text "and names all" 'there are tasks, layers, .*plugins' "$work/err"
 check_status "export to where nothing can be" 2 napm result export -o "$work/none/x.csv"
+check_text "names the remedy" 'a folder that exists' "$work/err"
 if command -v jq >/dev/null; then
     check "a task's phases add up to its delay" sh -c "$top_builddir/run-in-tree core/cli/napm result export 1 --format json |
         jq -e 'all(.local_ns + .transmit_ns + .queue_ns + .remote_ns + .return_ns == .delay_ns)'"
@@ -78,6 +86,20 @@ import csv, sys
 rows = list(csv.DictReader(open('$work/tasks.csv', newline='')))
 assert len(rows) == 12 and all(r['status'] == 'ok' for r in rows) and None not in rows[0]"
 fi
+
+check_status "a run that fails before its first task" 1 napm run "$work/s.cfg" --plugin-path "$work/mute" \
+    --set partitioner.plugin=template-partitioner
+check_text "says that its plugin gave no reason" 'gave no reason \(it did not call host->set_error\)' "$work/err"
+cp "$work/out" "$work/failed.txt"
+check_text "has a line of how it ended" '^Run [0-9]+ .*: failed' "$work/failed.txt"
+check_text "the cause" 'because: ' "$work/failed.txt"
+check_text "where it is kept" '^Kept in ' "$work/failed.txt"
+check "and nothing else" sh -c "! grep -E 'stream|warning|rate asked|No task' '$work/failed.txt'"
+check "result show prints the same" sh -c "$top_builddir/run-in-tree core/cli/napm result show | cmp - '$work/failed.txt'"
+check "lossy links" napm run "$work/s.cfg" --set 'links.pi1.loss="5%"' --set 'links.pi2.loss="5%"'
+cp "$work/out" "$work/lossy.txt"
+check_text "have a probe" 'rate asked' "$work/lossy.txt"
+check "whose repairs slow the probe are not warned of" sh -c "! grep 'conditions were not met' '$work/lossy.txt'"
 
 check "a plan for people" napm plan "$work/s.cfg"
 check_text "beside the baselines" '^device-only' "$work/out"
