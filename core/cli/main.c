@@ -38,13 +38,22 @@ static void list_commands(const char *group, const char *text, const struct cli_
     printf("\n%s COMMAND --help tells more about each.\n", group);
 }
 
+/* What goes between "napm: error: " and the text: "result" for a group, nothing for napm itself. */
+static const char *group_prefix(const char *group)
+{
+    const char *space = strchr(group, ' ');
+    return space ? space + 1 : "";
+}
+
 static int unknown_command(const char *group, const struct cli_command *list, size_t count, const char *typed)
 {
     const char **names = NEW_ARRAY(const char *, count);
     for (size_t i = 0; i < count; i++)
         names[i] = list[i].name;
     const char *near = nearest_name(typed, names, count);
-    fprintf(stderr, "napm: error: %s: there is no %s %s", group, typed[0] == '-' ? "option" : "command", typed);
+    const char *prefix = group_prefix(group);
+    fprintf(stderr, "napm: error: %s%sthere is no %s %s", prefix, *prefix ? ": " : "",
+            typed[0] == '-' ? "option" : "command", typed);
     if (near && typed[0] != '-')
         fprintf(stderr, "; did you mean \"%s %s\"?", group, near);
     fprintf(stderr, "\nTry: %s --help\n", group);
@@ -61,7 +70,8 @@ int cli_dispatch(const char *group, const char *text, const struct cli_command *
                  char **argv)
 {
     if (argc < 2) {
-        fprintf(stderr, "napm: error: %s: which command? Try: %s --help\n", group, group);
+        const char *prefix = group_prefix(group);
+        fprintf(stderr, "napm: error: %s%swhich command? Try: %s --help\n", prefix, *prefix ? ": " : "", group);
         return CLI_WRONG;
     }
     if (is_help(argv[1]) && argc == 2) {
