@@ -13,7 +13,6 @@
 
 /* Conditions that differ from the request by more than this make a run another experiment than the one asked for. */
 #define TOLERATED_SHARE 0.05
-#define TOLERATED_DELAY_NS (NS_PER_MS / 2) /* small delays may differ by this much whatever their share */
 #define PROBE_SECONDS 0.1 /* what the probe's big frame takes at the rate asked for (core/world/probe.c) */
 #define RARE 0.01 /* an outcome of chance less likely than this is worth a warning */
 
@@ -61,7 +60,7 @@ static void warn_of_link(struct report_warnings *warnings, const struct link_sum
     double delay_ns = (double)link->requested_delay_ns, achieved_ns = (double)link->achieved_delay_ns;
     /* A probe is a few frames: their mean wanders with what was asked to be random. */
     double random_ns = (double)link->jitter_ns + (link->loss > 0 ? (double)link->repair_ns : 0);
-    if (differs(delay_ns, achieved_ns) && fabs(achieved_ns - delay_ns) > (double)TOLERATED_DELAY_NS + random_ns)
+    if (differs(delay_ns, achieved_ns) && fabs(achieved_ns - delay_ns) > random_ns)
         *ARRAY_ADD(warnings) = text_format(
             "link %s %s: asked for a delay of %s, achieved %s: these conditions were not met", link->name,
             link->direction, units_format_duration(asked, delay_ns), units_format_duration(achieved, achieved_ns));

@@ -9,7 +9,7 @@
 #include "core/cli/options.h"
 #include "core/compute/compute.h"
 
-#define WORKBENCH_BACKEND "onednn" /* unless --backend names another */
+#define WORKBENCH_BACKEND NAPM_DEFAULT_BACKEND /* unless --backend names another; the build says (configure) */
 
 struct workbench_options {
     const char *backend;

@@ -3,8 +3,8 @@
 # bash completion offers what the command itself takes.
 # shellcheck source=tests/tap.sh
 . "$top_srcdir/tests/tap.sh"
-# shellcheck source=core/cli/napm.bash-completion
-. "$top_srcdir/core/cli/napm.bash-completion"
+# shellcheck source=core/cli/completion/napm
+. "$top_srcdir/core/cli/completion/napm"
 
 # offers WORDS... : completes the last word, prints what is offered.
 offers() {

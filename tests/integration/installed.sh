@@ -13,7 +13,7 @@ check "the agent is beside it" test -x "${command%napm}napm-agent"
 plugins=$(dirname "$(find "$stage" -name fifo.so)")
 check "the plugins are there" test -e "$plugins/greedy-delay.so"
 check "so is the manual" sh -c "find '$stage' -name napm.1 | grep -q man1"
-check "so is the completion" sh -c "find '$stage' -path '*bash-completion/completions/*' | grep -q napm"
+check "so is the completion" sh -c "find '$stage' -path '*bash-completion/completions/*' | grep -q /napm$"
 check "nothing refers to the build folder" sh -c "! grep -rl -- \"$(cd "$top_builddir" && pwd)/\" '$stage' | grep -v '\.la$' | grep ."
 
 # Staged, so the folder that was compiled in does not exist: the plugins are named by the environment.
