@@ -71,7 +71,10 @@ uint32_t shim_channel_block(void)
 
 struct shim_layout *shim_layout_dense(uint32_t rank, const int64_t *dims)
 {
+    static const int64_t one = 1;
     int64_t strides[SHIM_MAX_RANK], step = 1;
+    if (rank == 0) /* the library takes rank 0 for "no tensor": a number is a vector of one */
+        return shim_layout_dense(1, &one);
     for (uint32_t i = rank; i-- > 0;) {
         strides[i] = step;
         step *= dims[i];

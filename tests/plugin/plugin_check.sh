@@ -21,7 +21,7 @@ else
     sees leak 'it leaks: [0-9]+ bytes'
     crashed='crashed: signal 11'
 fi
-sees limit 'level=9: .*it failed without saying why'
+sees limit 'level=9: .*it gave no reason'
 sees create 'will not be created'
 sees exit 'ended the whole process \(exit status 0\)'
 sees crash "$crashed"
