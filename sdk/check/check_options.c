@@ -11,7 +11,7 @@
 /* Reads back what create() said where it failed without a text of its own. */
 static int is_mute(const struct error *why)
 {
-    return strstr(why->text, "without saying why") || strstr(why->text, "a status that the ABI does not know");
+    return strstr(why->text, "gave no reason") || strstr(why->text, "a status that the ABI does not know");
 }
 
 /* Creates an instance with one option set in addition to what the user set. */
