@@ -9,7 +9,7 @@
 
 #define LAYOUT(type, member, offset)                                                                                   \
     _Static_assert(offsetof(type, member) == (offset), #type "." #member " has moved: members are only ever "          \
-                                                                         "appended");
+                                                             "appended");
 #define LAST(type, bytes)                                                                                              \
     _Static_assert(sizeof(type) >= (bytes), #type " has shrunk: a retired member keeps its place");
 #include "layout.h"
