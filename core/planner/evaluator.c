@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "core/base/stats.h"
-#include "core/planner/flow.h"
+#include "core/flow/flow.h"
 
 /* Where a stream's tasks come from. */
 struct source {

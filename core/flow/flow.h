@@ -8,8 +8,8 @@
  * deliveries, starts of tasks), and the station is asked for work once all of that moment are done. An event costs
  * O(log n) for n streams, and after the first run of its kind no memory is allocated for a task.
  */
-#ifndef NAPM_PLANNER_FLOW_H
-#define NAPM_PLANNER_FLOW_H
+#ifndef NAPM_FLOW_FLOW_H
+#define NAPM_FLOW_FLOW_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tasks in virtual time. */
-#include "core/planner/flow.h"
+#include "core/flow/flow.h"
 
 #include <stdlib.h>
 #include <string.h>
