@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
 # Networks with the structures of well-known CNNs, written by python3-onnx with the quirks of PyTorch's export, on every
 # backend: see test_backends_models.c for what is checked.
+: "${top_srcdir:?}" "${top_builddir:?}" # set by `make check`
 for python in /usr/bin/python3 python3; do
     "$python" -c 'import onnx, numpy' 2>/dev/null && break
     python=

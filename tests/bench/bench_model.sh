@@ -15,13 +15,14 @@ models=${NAPM_BENCH_MODELS:-alexnet-cifar10 alexnet vgg16 resnet50 mobilenetv2}
 threads_list=${NAPM_BENCH_THREADS:-1 2}
 rounds=${NAPM_BENCH_ROUNDS:-5}
 folder=${NAPM_BENCH_FOLDER:-$top_builddir/tests/bench/models}
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/napm/onnxruntime-node
+cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/napm/onnxruntime-node
 packages=$(realpath -m -- "${NAPM_BENCH_PACKAGES:-$cache/node_modules}")
 patience_s=180 # for one answer
 batch_ms=600   # about how long a turn lasts
 
 work=$(mktemp -d) || exit 1
 pids=()
+# shellcheck disable=SC2317 # called by the trap
 finish() {
     exec 3>&- 4>&- 5<&- 6<&-
     if [ ${#pids[@]} -gt 0 ]; then
@@ -35,25 +36,32 @@ trap 'exit 1' INT TERM
 
 say() { printf '%s\n' "$*"; }
 
+if ! "$top_builddir/run-in-tree" core/cli/napm plugin info onednn >/dev/null 2>&1; then
+    say "Whole models are not measured: this build has no onednn backend."
+    exit 0
+fi
+
 # ---- the peer
-peer=yes
-why=
-if [ ! -d "$packages/onnxruntime-node" ]; then
+why= # it is left out
+if ! command -v node >/dev/null; then
+    why="node is not installed"
+elif [ ! -d "$packages/onnxruntime-node" ]; then
     if [ -n "${NAPM_BENCH_PACKAGES:-}" ]; then
-        peer=no why="$packages holds no onnxruntime-node"
+        why="$packages holds no onnxruntime-node"
     elif ! command -v npm >/dev/null; then
-        peer=no why="npm is not installed"
+        why="npm is not installed"
     elif [ -n "${NAPM_BENCH_OFFLINE:-}" ]; then
-        peer=no why="it is not installed and NAPM_BENCH_OFFLINE is set"
+        why="it is not installed and NAPM_BENCH_OFFLINE is set"
     else
         say "Fetching onnxruntime-node into $cache (once; about 300 MB) ..."
-        mkdir -p "$cache" && timeout 600 npm install --ignore-scripts --no-audit --no-fund --prefix "$cache" \
-            onnxruntime-node >"$work/npm.log" 2>&1 || { peer=no why="npm could not install it: $(tail -n 1 "$work/npm.log")"; }
+        if ! mkdir -p "$cache" || ! timeout 600 npm install --ignore-scripts --no-audit --no-fund --fetch-retries=1 \
+            --prefix "$cache" onnxruntime-node >"$work/npm.log" 2>&1; then
+            why="npm could not install it ($(grep -m 1 -E 'ENO|EAI|ECONN|E4|EACC' "$work/npm.log" || tail -n 1 "$work/npm.log"))"
+        fi
     fi
 fi
-if [ $peer = yes ] && ! command -v node >/dev/null; then
-    peer=no why="node is not installed"
-fi
+peer=yes
+[ -z "$why" ] || peer=no
 
 # ---- talking to the two programs: ours on 3 (to) and 5 (from), the peer on 4 and 6
 start() { # NAME TO FROM COMMAND...
@@ -107,7 +115,7 @@ measure() { # MODEL THREADS
     fi
     warm=$(ask 3 5 3) || return 1
     size=$(batch_size <<<"$warm")
-    : >"$work/napm" >"$work/peer"
+    rm -f "$work/napm" "$work/peer"
     for ((round = 0; round < rounds; round++)); do
         ask 3 5 "$size" | tr ' ' '\n' | grep . >>"$work/napm"
         sleep 0.05 # until waiting threads have stopped spinning
@@ -124,7 +132,7 @@ measure() { # MODEL THREADS
         awk -v r="$ratio" 'BEGIN { exit !(r > 1) }' && slower+=" $model/$threads"
     fi
     printf '%-16s %7s %6s %10s %10s %10s %10s %7s %9s\n' "$model" "$threads" "$((size * rounds))" "$napm_min" "$napm_median" \
-        ${peer_summary% *} ${peer_summary#* } "$ratio" "$error"
+        "${peer_summary% *}" "${peer_summary#* }" "$ratio" "$error"
 }
 
 mkdir -p "$folder" || exit 1

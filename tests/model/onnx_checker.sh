@@ -1,29 +1,18 @@
-#!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
 # The zoo's files pass ONNX's own checker, and our shapes equal ONNX's shape inference (where python3-onnx is there).
+# shellcheck source=tests/tap.sh
+. "$top_srcdir/tests/tap.sh"
+
 tool=$top_builddir/tests/model/model_tool
 python=
 for candidate in /usr/bin/python3 python3; do
     "$candidate" -c 'import onnx' 2>/dev/null && python=$candidate && break
 done
-names=$("$tool" list)
-echo "1..$(($(echo "$names" | wc -l) + 1))"
-folder=$(mktemp -d) || exit 99
-trap 'rm -rf "$folder"' EXIT
-number=0
-for name in $names; do
-    number=$((number + 1))
-    if [ -z "$python" ]; then
-        echo "ok $number - $name passes the ONNX checker # SKIP python3-onnx is not installed"
-        continue
-    fi
-    case $name in # the half-gigabyte ones take long here and have no operators of their own
-    vgg16 | alexnet)
-        echo "ok $number - $name passes the ONNX checker # SKIP too large for every check"
-        continue ;;
-    esac
-    if "$tool" zoo "$name" "$folder/model.onnx" && "$tool" shapes "$folder/model.onnx" >"$folder/shapes" &&
-        "$python" - "$folder/model.onnx" "$folder/shapes" <<'PYTHON'; then
+
+passes_checker() { # NAME
+    "$tool" zoo "$1" "$work/model.onnx" && "$tool" shapes "$work/model.onnx" >"$work/shapes" &&
+        "$python" - "$work/model.onnx" "$work/shapes" <<'PYTHON'
 import sys
 import onnx
 model = onnx.load(sys.argv[1])
@@ -35,19 +24,26 @@ theirs = {v.name: "x".join(str(d.dim_value) for d in v.type.tensor_type.shape.di
 wrong = ["%s: %s, not %s" % (n, ours[n], theirs[n]) for n in ours if n in theirs and ours[n] != theirs[n]]
 compared = [n for n in ours if n in theirs]
 if wrong or len(compared) < 5:
-    print("#", wrong, len(compared), "compared")
+    print(wrong, len(compared), "compared")
     sys.exit(1)
 PYTHON
-        echo "ok $number - $name passes the ONNX checker"
+}
+
+for name in $("$tool" list); do
+    claim="$name passes the ONNX checker"
+    if [ -z "$python" ]; then
+        skip "$claim" "python3-onnx is not installed"
+    elif [ "$name" = vgg16 ] || [ "$name" = alexnet ]; then
+        skip "$claim" "its half gigabyte takes long, and it has no operators of its own"
     else
-        echo "not ok $number - $name passes the ONNX checker"
+        check "$claim" passes_checker "$name"
     fi
-    rm -f "$folder/model.onnx"
+    rm -f "$work/model.onnx"
 done
-number=$((number + 1))
-if "$tool" zoo tiny-resnet "$folder/a" 7 && "$tool" zoo tiny-resnet "$folder/b" 7 &&
-    "$tool" zoo tiny-resnet "$folder/c" 8 && cmp -s "$folder/a" "$folder/b" && ! cmp -s "$folder/a" "$folder/c"; then
-    echo "ok $number - the same seed gives the same bytes, another seed others"
-else
-    echo "not ok $number - the same seed gives the same bytes, another seed others"
-fi
+
+seeds_decide() {
+    "$tool" zoo tiny-resnet "$work/a" 7 && "$tool" zoo tiny-resnet "$work/b" 7 && "$tool" zoo tiny-resnet "$work/c" 8 &&
+        cmp -s "$work/a" "$work/b" && ! cmp -s "$work/a" "$work/c"
+}
+check "the same seed gives the same bytes, another seed others" seeds_decide
+done_testing
