@@ -22,6 +22,7 @@ static const struct unit rates[] = {{"bit", 0.125},   {"kbit", 125.0},   {"Mbit"
                                     {"bit/s", 0.125}, {"kbit/s", 125.0}, {"Mbit/s", 125e3}, {"Gbit/s", 125e6},
                                     {"B/s", 1},       {"kB/s", 1e3},     {"MB/s", 1e6},     {"GB/s", 1e9},
                                     {NULL, 0}};
+static const struct unit powers[] = {{"mW", 1e-3}, {"W", 1}, {"kW", 1e3}, {NULL, 0}};
 static const struct unit shares[] = {{"", 1}, {"%", 0.01}, {NULL, 0}};
 
 static int parse(const char *text, const struct unit *units, const char *what, double *value, struct error *error)
@@ -77,6 +78,11 @@ int units_parse_rate(const char *text, double *bytes_per_s, struct error *error)
                  error);
 }
 
+int units_parse_power_w(const char *text, double *watts, struct error *error)
+{
+    return parse(text, powers, "a power such as \"2.7W\" (units: mW W kW)", watts, error);
+}
+
 int units_parse_share(const char *text, double *share, struct error *error)
 {
     return parse(text, shares, "a share such as 0.25 or \"25%\"", share, error);
@@ -103,6 +109,12 @@ const char *units_format_size(char buffer[UNITS_TEXT_BYTES], double bytes)
 {
     static const struct unit steps[] = {{"B", 1}, {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 0x1p30}, {NULL, 0}};
     return format(buffer, bytes, steps);
+}
+
+const char *units_format_energy(char buffer[UNITS_TEXT_BYTES], double joules)
+{
+    static const struct unit steps[] = {{"uJ", 1e-6}, {"mJ", 1e-3}, {"J", 1}, {"kJ", 1e3}, {NULL, 0}};
+    return format(buffer, joules, steps);
 }
 
 const char *units_format_rate(char buffer[UNITS_TEXT_BYTES], double bytes_per_s)

@@ -24,6 +24,7 @@ struct source {
 /* What the counted tasks of an evaluation add up to. */
 struct tally {
     double *delays_ns; /* room for all tasks of a prediction */
+    double energy_j;
     double *greatest; /* scratch for the quantile */
     uint32_t count, misses;
     struct napm_phases *phases; /* sums by stream */
@@ -41,6 +42,7 @@ struct evaluator {
     struct source *sources;
     uint32_t *search_tasks, *predicted_tasks; /* by stream, warm-up included */
     double **isolated_ns; /* by stream and c */
+    double **energy_j; /* of one task, by stream and c */
     uint32_t *cuts; /* of the plan being evaluated */
     struct tally tally;
     /* memory */
@@ -169,7 +171,7 @@ static void count_task(struct evaluator *evaluator, const struct flow_task *task
     phases->return_ns += (double)task->return_ns;
 }
 
-static void task_ended(void *context, const struct flow_task *task)
+static int task_ended(void *context, const struct flow_task *task)
 {
     struct evaluator *evaluator = context;
     struct source *source = &evaluator->sources[task->stream];
@@ -179,6 +181,7 @@ static void task_ended(void *context, const struct flow_task *task)
     }
     if (task->number >= evaluator->problem->warmup_tasks)
         count_task(evaluator, task);
+    return 0;
 }
 
 /* ---- memory */
@@ -261,7 +264,13 @@ static double quantile99(const struct tally *tally)
     return low + (high - low) * (place - below);
 }
 
-static void summarise(const struct evaluator *evaluator, struct napm_evaluation *result)
+static double objective_of(const struct napm_objective *wish, const struct napm_evaluation *result)
+{
+    return wish->delay_per_s * result->mean_ns / 1e9 + wish->deviation_per_s * sqrt(result->variance_ns2) / 1e9 +
+           wish->energy_per_j * result->energy_j / result->task_count + wish->miss * result->deadline_misses;
+}
+
+static void summarise(const struct evaluator *evaluator, const uint32_t *cuts, struct napm_evaluation *result)
 {
     const struct tally *tally = &evaluator->tally;
     double total = 0, squares = 0, greatest = 0;
@@ -281,6 +290,9 @@ static void summarise(const struct evaluator *evaluator, struct napm_evaluation 
     result->maximum_ns = greatest;
     result->p99_ns = quantile99(tally);
     result->deadline_misses = (double)tally->misses / tally->count;
+    for (uint32_t i = 0; i < evaluator->problem->view.stream_count; i++)
+        result->energy_j += tally->counts[i] * evaluator->energy_j[i][cuts[i]];
+    result->objective = objective_of(evaluator->problem->view.objective, result);
 }
 
 static void summarise_phases(const struct evaluator *evaluator, struct napm_phases *phases)
@@ -296,7 +308,7 @@ static void summarise_phases(const struct evaluator *evaluator, struct napm_phas
 static void say_infeasible(const struct evaluator *evaluator, struct napm_evaluation *result)
 {
     result->total_ns = result->mean_ns = result->variance_ns2 = INFINITY;
-    result->maximum_ns = result->p99_ns = INFINITY;
+    result->maximum_ns = result->p99_ns = result->energy_j = result->objective = INFINITY;
     result->deadline_misses = 1;
     for (uint32_t i = 0; result->phases && i < evaluator->problem->view.stream_count; i++)
         result->phases[i] = (struct napm_phases){INFINITY, INFINITY, INFINITY, INFINITY, INFINITY};
@@ -335,7 +347,7 @@ static int drive(struct evaluator *evaluator, const uint32_t *cuts, struct error
 {
     struct instance_host host = {
         .label = "scheduler", .seed = evaluator->problem->seed, .now_ns = flow_now_ns, .context = evaluator->flow};
-    const struct flow_driver driver = {evaluator, next_task, task_ended};
+    const struct flow_driver driver = {.context = evaluator, .next = next_task, .ended = task_ended};
     struct instance *scheduler =
         instance_open(evaluator->catalogue, NAPM_KIND_SCHEDULER, &evaluator->problem->scheduler, &host, error);
     if (!scheduler)
@@ -368,7 +380,7 @@ static int run(struct evaluator *evaluator, const uint32_t *cuts, const uint32_t
     memset(tally->counts, 0, count * sizeof(*tally->counts));
     if (drive(evaluator, cuts, error) != 0)
         return -1;
-    summarise(evaluator, &mine);
+    summarise(evaluator, cuts, &mine);
     if (mine.phases)
         summarise_phases(evaluator, mine.phases);
     give_result(result, &mine);
@@ -387,22 +399,46 @@ uint32_t evaluator_cut_of(const struct napm_problem *problem, uint32_t stream, c
     return c;
 }
 
-static int32_t evaluate(const struct napm_evaluator *table, const struct napm_plan *plan,
-                        struct napm_evaluation *result)
+static int32_t read_cuts(struct evaluator *evaluator, const struct napm_plan *plan)
 {
-    struct evaluator *evaluator = table->context;
     const struct napm_problem *view = &evaluator->problem->view;
-    struct error error = {0};
     for (uint32_t i = 0; i < view->stream_count; i++) {
         evaluator->cuts[i] = evaluator_cut_of(view, i, plan->node_of_layer[i]);
         if (evaluator->cuts[i] == NAPM_NONE)
             return NAPM_ERR_INVALID;
     }
+    return NAPM_OK;
+}
+
+static int32_t evaluate_cuts(struct evaluator *evaluator, struct napm_evaluation *result)
+{
+    struct error error = {0};
     if (run(evaluator, evaluator->cuts, evaluator->search_tasks, result, &error) == 0)
         return NAPM_OK;
     if (evaluator->failure.kind == ERROR_NONE)
         evaluator->failure = error;
     return error.kind == ERROR_CANCELLED ? NAPM_ERR_CANCELLED : NAPM_ERR_FAILED;
+}
+
+static int32_t evaluate(const struct napm_evaluator *table, const struct napm_plan *plan,
+                        struct napm_evaluation *result)
+{
+    struct evaluator *evaluator = table->context;
+    int32_t status = read_cuts(evaluator, plan);
+    return status < 0 ? status : evaluate_cuts(evaluator, result);
+}
+
+static int32_t evaluate_cut(const struct napm_evaluator *table, const struct napm_plan *plan, uint32_t stream,
+                            uint32_t c, double total_limit_ns, struct napm_evaluation *result)
+{
+    struct evaluator *evaluator = table->context;
+    const struct napm_problem *view = &evaluator->problem->view;
+    if (stream >= view->stream_count || c > view->streams[stream]->layer_count)
+        return NAPM_ERR_INVALID;
+    (void)total_limit_ns;
+    int32_t status = read_cuts(evaluator, plan);
+    evaluator->cuts[stream] = c;
+    return status < 0 ? status : evaluate_cuts(evaluator, result);
 }
 
 static double isolated(const struct napm_evaluator *table, uint32_t stream, uint32_t c)
@@ -420,6 +456,27 @@ static uint32_t counted_tasks(const struct napm_evaluator *table, uint32_t strea
     if (stream >= evaluator->problem->view.stream_count || evaluator->search_tasks[stream] <= warmup)
         return 0;
     return evaluator->search_tasks[stream] - warmup;
+}
+
+/* Of a problem without a model file only the two sides of cuts are known: there it is their upper bound. */
+static uint64_t range_bytes(const struct napm_evaluator *table, uint32_t stream, uint32_t first, uint32_t end)
+{
+    const struct evaluator *evaluator = table->context;
+    const struct napm_problem *view = &evaluator->problem->view;
+    uint64_t weights, activations;
+    if (stream >= view->stream_count || end > view->streams[stream]->layer_count || first >= end)
+        return 0;
+    const struct problem_stream *known = &evaluator->problem->streams[stream];
+    if (known->source) {
+        model_part_memory(known->source, first, end, &weights, &activations);
+        return weights + activations;
+    }
+    if (!known->cuts)
+        return 0;
+    const struct scenario_cut *from = &known->cuts[first], *to = &known->cuts[end];
+    uint64_t before = to->device_activation_bytes, behind = from->station_activation_bytes;
+    return to->device_weight_bytes - from->device_weight_bytes +
+           (end == view->streams[stream]->layer_count ? behind : before);
 }
 
 const struct napm_evaluator *evaluator_table(const struct evaluator *evaluator)
@@ -469,20 +526,27 @@ static void prepare_stream(struct evaluator *evaluator, uint32_t i)
         bytes[c] = stream->cuts[c]->bytes;
         extra_ns[c] = up_varies ? link_expected_delay_ns(&conditions[LINK_UP], bytes[c]) : 0;
     }
-    evaluator->streams[i] = (struct flow_stream){
-        .device = stream->device,
+    struct flow_hop *hop = ARENA_ARRAY(arena, struct flow_hop, 1);
+    *hop = (struct flow_hop){
+        .node = stream->device,
         .link = stream->link,
-        .layer_count = layers,
-        .device_until_ns = sums(arena, stream->layer_ns[stream->device], layers),
-        .station_layer_ns = station_ns ? station_ns : ARENA_ARRAY(arena, int64_t, layers),
-        .station_until_ns = sums(arena, station_ns, layers),
-        .cut_bytes = bytes,
+        .until_ns = sums(arena, stream->layer_ns[stream->device], layers),
         .up_extra_ns = extra_ns,
         .down_extra_ns = down_varies ? link_expected_delay_ns(&conditions[LINK_DOWN], stream->result_bytes) : 0,
         .result_extra_up_ns = up_varies ? link_expected_delay_ns(&conditions[LINK_UP], stream->result_bytes) : 0,
+    };
+    evaluator->streams[i] = (struct flow_stream){
+        .hops = hop,
+        .hop_count = 1,
+        .layer_count = layers,
+        .station_layer_ns = station_ns ? station_ns : ARENA_ARRAY(arena, int64_t, layers),
+        .station_until_ns = sums(arena, station_ns, layers),
+        .cut_bytes = bytes,
         .result_bytes = stream->result_bytes,
         .deadline_ns = stream->deadline_ns,
         .priority = stream->priority,
+        .weight = stream->weight,
+        .model = evaluator->problem->streams[i].model,
         .result_returns = stream->result_returns,
         .result_to_station = stream->result_to_station,
     };
@@ -503,7 +567,7 @@ static void prepare_isolated(struct evaluator *evaluator, uint32_t i)
     uint32_t layers = stream->layer_count;
     double *isolated_ns = ARENA_ARRAY(&evaluator->arena, double, layers + 1);
     for (uint32_t c = 0; c <= layers; c++) {
-        isolated_ns[c] = (double)flow->device_until_ns[c];
+        isolated_ns[c] = (double)flow->hops->until_ns[c];
         if (c < layers) {
             isolated_ns[c] += frame_ns(&conditions[LINK_UP], flow->cut_bytes[c]) +
                               (double)(flow->station_until_ns[layers] - flow->station_until_ns[c]);
@@ -516,6 +580,32 @@ static void prepare_isolated(struct evaluator *evaluator, uint32_t i)
             isolated_ns[c] = INFINITY;
     }
     evaluator->isolated_ns[i] = isolated_ns;
+}
+
+/* Time that the bytes take with the air to themselves, their repeats included. */
+static double air_s(const struct link_conditions *conditions, uint64_t bytes)
+{
+    return conditions->bytes_per_s > 0 ? (double)bytes / conditions->bytes_per_s / (1 - conditions->loss) : 0;
+}
+
+static void prepare_energy(struct evaluator *evaluator, uint32_t i)
+{
+    const struct napm_problem *view = &evaluator->problem->view;
+    const struct napm_problem_stream *stream = view->streams[i];
+    const struct napm_problem_node *device = view->nodes[stream->device], *station = view->nodes[view->station];
+    const struct flow_stream *flow = &evaluator->streams[i];
+    const struct link_conditions *conditions = evaluator->problem->links[stream->link].conditions;
+    uint32_t layers = stream->layer_count;
+    double *energy_j = ARENA_ARRAY(&evaluator->arena, double, layers + 1);
+    for (uint32_t c = 0; c <= layers; c++) {
+        int64_t station_ns = flow->station_until_ns[layers] - flow->station_until_ns[c];
+        energy_j[c] = device->busy_w * (double)flow->hops->until_ns[c] / 1e9 +
+                      station->busy_w * (double)station_ns / 1e9 +
+                      device->transmit_w * air_s(&conditions[LINK_UP], stream->cuts[c]->bytes);
+        if (c < layers && stream->result_returns)
+            energy_j[c] += station->transmit_w * air_s(&conditions[LINK_DOWN], stream->result_bytes);
+    }
+    evaluator->energy_j[i] = energy_j;
 }
 
 /* The links with the mean of their delay instead of chance. Where there is loss, the mean depends on the frame. */
@@ -585,13 +675,17 @@ struct evaluator *evaluator_new(struct problem *problem, struct catalogue *catal
                                                .context = evaluator,
                                                .evaluate = evaluate,
                                                .isolated_ns = isolated,
-                                               .task_count = counted_tasks};
+                                               .task_count = counted_tasks,
+                                               .range_bytes = range_bytes,
+                                               .evaluate_cut = evaluate_cut};
     evaluator->streams = ARENA_ARRAY(&evaluator->arena, struct flow_stream, count);
     evaluator->isolated_ns = ARENA_ARRAY(&evaluator->arena, double *, count);
+    evaluator->energy_j = ARENA_ARRAY(&evaluator->arena, double *, count);
     evaluator->cuts = ARENA_ARRAY(&evaluator->arena, uint32_t, count);
     for (uint32_t i = 0; i < count; i++) {
         prepare_stream(evaluator, i);
         prepare_isolated(evaluator, i);
+        prepare_energy(evaluator, i);
     }
     prepare_memory(evaluator);
     evaluator->flow = flow_new(&(struct flow_setup){.streams = evaluator->streams,
@@ -599,6 +693,7 @@ struct evaluator *evaluator_new(struct problem *problem, struct catalogue *catal
                                                     .stream_count = count,
                                                     .node_count = problem->view.node_count,
                                                     .link_count = problem->view.link_count,
+                                                    .station = problem->view.station,
                                                     .workers = problem->workers,
                                                     .seed = problem->seed});
     if (prepare_tasks(evaluator, error) != 0) {

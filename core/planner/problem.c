@@ -18,6 +18,9 @@ static void add_nodes(struct problem *problem, const struct scenario *scenario)
             .is_station = i == scenario->station,
             .name = scenario->nodes[i].name,
             .memory_bytes = scenario->nodes[i].memory_bytes,
+            .idle_w = scenario->nodes[i].power.idle_w,
+            .busy_w = scenario->nodes[i].power.busy_w,
+            .transmit_w = scenario->nodes[i].power.transmit_w,
         };
         table[i] = &nodes[i];
     }
@@ -92,6 +95,24 @@ static int fill_cuts(struct arena *arena, const struct scenario *scenario, const
                      stream->where, stream->name);
 }
 
+/* The stream's way up the tree of links, which has no cycle: the scenario was checked. */
+static void fill_route(struct arena *arena, const struct scenario *scenario, const uint32_t *link_of_node,
+                       struct napm_problem_stream *view)
+{
+    uint32_t hops = 0;
+    for (uint32_t node = view->device; node != scenario->station; node = scenario->links[link_of_node[node]].upper)
+        hops++;
+    uint32_t *nodes = ARENA_ARRAY(arena, uint32_t, hops + 1), *links = ARENA_ARRAY(arena, uint32_t, hops);
+    nodes[0] = view->device;
+    for (uint32_t i = 0; i < hops; i++) {
+        links[i] = link_of_node[nodes[i]];
+        nodes[i + 1] = scenario->links[links[i]].upper;
+    }
+    view->route_count = hops + 1;
+    view->route_nodes = nodes;
+    view->route_links = links;
+}
+
 static int add_streams(struct problem *problem, const struct scenario *scenario, const int64_t *const *const *layer_ns,
                        struct error *error)
 {
@@ -101,6 +122,9 @@ static int add_streams(struct problem *problem, const struct scenario *scenario,
     const struct napm_problem_stream **table = ARENA_ARRAY(arena, const struct napm_problem_stream *, count);
     struct problem_stream *streams = ARENA_ARRAY(arena, struct problem_stream, count);
     const int64_t *const **times = ARENA_ARRAY(arena, const int64_t *const *, scenario->model_count);
+    uint32_t *link_of_node = ARENA_ARRAY(arena, uint32_t, scenario->node_count);
+    for (uint32_t i = 0; i < scenario->link_count; i++)
+        link_of_node[scenario->links[i].device] = i;
     for (uint32_t m = 0; m < scenario->model_count; m++)
         times[m] = times_of_model(arena, scenario, layer_ns, m);
     for (uint32_t i = 0; i < count; i++) {
@@ -120,10 +144,15 @@ static int add_streams(struct problem *problem, const struct scenario *scenario,
             .deadline_ns = stream->deadline_ns,
             .priority = stream->priority,
             .task_count = stream->task_count,
+            .weight = stream->weight,
         };
+        fill_route(arena, scenario, link_of_node, &views[i]);
         if (fill_cuts(arena, scenario, stream, &views[i], error) != 0)
             return -1;
-        streams[i] = (struct problem_stream){scenario->models[stream->model].cuts, stream->model, stream->arrivals};
+        streams[i] = (struct problem_stream){.cuts = scenario->models[stream->model].cuts,
+                                             .source = scenario->models[stream->model].model,
+                                             .model = stream->model,
+                                             .arrivals = stream->arrivals};
         table[i] = &views[i];
     }
     problem->view.streams = table;
@@ -136,6 +165,14 @@ static int add_streams(struct problem *problem, const struct scenario *scenario,
 
 /* ---- links */
 
+static bool goes_over(const struct napm_problem_stream *stream, uint32_t link)
+{
+    for (uint32_t i = 0; i + 1 < stream->route_count; i++)
+        if (stream->route_links[i] == link)
+            return true;
+    return false;
+}
+
 /*
  * Mean expected delay over the frames that streams may send on the link: it depends on a frame's size only where there
  * is loss, because a bigger frame has more packets to lose.
@@ -147,7 +184,7 @@ static int64_t expected_delay_ns(const struct problem *problem, uint32_t link, c
     uint64_t count = 0;
     for (uint32_t i = 0; i < problem->view.stream_count; i++) {
         const struct napm_problem_stream *stream = problem->view.streams[i];
-        if (stream->link != link)
+        if (!goes_over(stream, link))
             continue;
         for (uint32_t c = 0; up && c < stream->layer_count; c++, count++)
             sum_ns += (double)link_expected_delay_ns(conditions, stream->cuts[c]->bytes);
@@ -177,7 +214,7 @@ static void add_links(struct problem *problem, const struct scenario *scenario)
         views[i] = (struct napm_problem_link){
             .size = sizeof(views[i]),
             .device = scenario->links[i].device,
-            .station = scenario->station,
+            .station = scenario->links[i].upper,
             .medium = spec->medium == LINK_NO_MEDIUM ? NAPM_NONE : spec->medium,
             .up_bytes_per_s = shown_rate(&spec->conditions[LINK_UP]),
             .down_bytes_per_s = shown_rate(&spec->conditions[LINK_DOWN]),
@@ -197,6 +234,7 @@ struct problem *problem_new(const struct scenario *scenario, const int64_t *cons
 {
     struct problem *problem = NEW(struct problem);
     problem->view.size = sizeof(problem->view);
+    problem->view.objective = &scenario->objective;
     problem->scheduler = scenario->scheduler;
     problem->warmup_tasks = scenario->warmup_tasks;
     problem->seed = scenario->seed;

@@ -15,6 +15,7 @@
 /* Beside view.streams[i]. */
 struct problem_stream {
     const struct scenario_cut *cuts; /* memory by c; NULL: not looked at */
+    const struct model *source; /* the model file; NULL: `cuts` is all that is known of memory */
     uint32_t model; /* equal numbers share the weights of equal cuts */
     struct plugin_choice arrivals;
 };

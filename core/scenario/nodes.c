@@ -55,18 +55,34 @@ static int read_node_plugins(struct reader *reader, const struct value *root, co
     return got < 0 ? -1 : 0;
 }
 
+static int read_power(struct reader *reader, const struct value *group, struct scenario_power *power)
+{
+    static const char *const keys[] = {"idle", "busy", "transmit", NULL};
+    struct value *given;
+    int got = reader_get_group(reader, group, "power", &given);
+    if (got <= 0)
+        return got;
+    return reader_check_keys(reader, given, "'power'", keys) != 0 ||
+                   reader_get_power(reader, given, "idle", &power->idle_w) < 0 ||
+                   reader_get_power(reader, given, "busy", &power->busy_w) < 0 ||
+                   reader_get_power(reader, given, "transmit", &power->transmit_w) < 0
+               ? -1
+               : 0;
+}
+
 static int read_node(struct reader *reader, const struct value *root, const struct value *group,
                      struct scenario_node *node)
 {
-    static const char *const keys[] = {"name",   "role", "count",   "threads", "workers",
-                                       "memory", "cpu",  "backend", "stress",  NULL};
+    static const char *const keys[] = {"name", "role",    "count",  "threads", "workers", "memory",
+                                       "cpu",  "backend", "stress", "power",   NULL};
     node->where = group->where;
     if (reader_check_keys(reader, group, "a node", keys) != 0)
         return -1;
     int got = reader_get_name(reader, group, "name", &node->name);
     if (got <= 0)
         return got < 0 ? -1 : reader_fail(reader, group->where, "the node has no name; write name = \"pi1\";");
-    if (read_role(reader, group, node) != 0 || read_speed(reader, group, node) != 0)
+    if (read_role(reader, group, node) != 0 || read_speed(reader, group, node) != 0 ||
+        read_power(reader, group, &node->power) != 0)
         return -1;
     if (node->is_station && group->member_of)
         return reader_fail(reader, group->where, "the station cannot be counted; remove 'count'");
@@ -212,6 +228,7 @@ static int read_ends(struct reader *reader, const struct value *group, struct sc
         return reader_fail(reader, tree_member(group, "from")->where,
                            "a link goes from a device to the station; '%s' is the station", from);
     link->device = (uint32_t)device;
+    link->upper = scenario->station;
     link->name = from;
     if (reader_get_name(reader, group, "name", &link->name) < 0 || reader_get_text(reader, group, "to", &to) < 0)
         return -1;

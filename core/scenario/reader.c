@@ -114,6 +114,21 @@ int reader_get_count(const struct reader *reader, const struct value *group, con
     return got;
 }
 
+int reader_get_real(const struct reader *reader, const struct value *group, const char *key, double least, double most,
+                    double *value)
+{
+    const struct value *member = tree_member(group, key);
+    if (!member)
+        return 0;
+    if (member->type != VALUE_INTEGER && member->type != VALUE_REAL)
+        return wrong_type(reader, member, "a number");
+    double number = member->type == VALUE_REAL ? member->as.real : (double)member->as.integer;
+    if (!(number >= least && number <= most))
+        return reader_fail(reader, member->where, "'%s' is %g; allowed is %g to %g", key, number, least, most);
+    *value = number;
+    return 1;
+}
+
 int reader_get_share(const struct reader *reader, const struct value *group, const char *key, double *value)
 {
     const struct value *member = tree_member(group, key);
@@ -185,6 +200,19 @@ int reader_get_rate(const struct reader *reader, const struct value *group, cons
     if (*bytes_per_s > 0 && (*bytes_per_s < 125 || *bytes_per_s > 125e9))
         return reader_fail(reader, tree_member(group, key)->where,
                            "'%s' is %s; allowed is 1kbit to 1000Gbit, or 0 for a link that is not shaped", key, text);
+    return 1;
+}
+
+int reader_get_power(const struct reader *reader, const struct value *group, const char *key, double *watts)
+{
+    int got;
+    const char *text = quantity(reader, group, key, "a power such as \"2.7W\" (units: mW W kW)", &got);
+    if (!text)
+        return got;
+    if (units_parse_power_w(text, watts, reader->error) != 0)
+        return error_prefix(reader->error, "%s: '%s'", tree_member(group, key)->where, key);
+    if (*watts > 1e5)
+        return reader_fail(reader, tree_member(group, key)->where, "'%s' is more than 100 kW", key);
     return 1;
 }
 

@@ -34,10 +34,13 @@ int reader_get_integer(const struct reader *reader, const struct value *group, c
                        int64_t most, int64_t *value);
 int reader_get_count(const struct reader *reader, const struct value *group, const char *key, uint32_t least,
                      uint32_t most, uint32_t *value);
+int reader_get_real(const struct reader *reader, const struct value *group, const char *key, double least, double most,
+                    double *value);
 int reader_get_share(const struct reader *reader, const struct value *group, const char *key, double *value);
 int reader_get_duration(const struct reader *reader, const struct value *group, const char *key, int64_t *ns);
 int reader_get_size(const struct reader *reader, const struct value *group, const char *key, uint64_t *bytes);
 int reader_get_rate(const struct reader *reader, const struct value *group, const char *key, double *bytes_per_s);
+int reader_get_power(const struct reader *reader, const struct value *group, const char *key, double *watts);
 int reader_get_group(const struct reader *reader, const struct value *group, const char *key, struct value **value);
 
 /* A plugin choice `{ plugin = "name"; options... }`, checked against the catalogue. */

@@ -57,8 +57,9 @@ static const char *text_with_overrides(struct arena *arena, const char *text, co
 
 static int read_head(const struct reader *reader, const struct value *root, const char *path)
 {
-    static const char *const keys[] = {"name",        "seed",      "world",   "nodes",   "links", "streams",
-                                       "partitioner", "scheduler", "backend", "profile", "run",   NULL};
+    static const char *const keys[] = {"name",    "seed",        "world",     "nodes",   "links",
+                                       "streams", "partitioner", "scheduler", "backend", "profile",
+                                       "run",     "objective",   NULL};
     struct scenario *scenario = reader->scenario;
     const char *slash = strrchr(path, '/');
     int64_t seed = 1;
@@ -72,6 +73,30 @@ static int read_head(const struct reader *reader, const struct value *root, cons
     scenario->world_where = tree_member(root, "world") ? tree_member(root, "world")->where : scenario->path;
     scenario->seed = (uint64_t)seed;
     return 0;
+}
+
+/* Keys left out weigh nothing; without the group it is the mean delay. */
+static int read_objective(const struct reader *reader, const struct value *root)
+{
+    static const char *const keys[] = {"delay", "deviation", "energy", "miss", NULL};
+    struct napm_objective *objective = &reader->scenario->objective;
+    struct value *group;
+    *objective = (struct napm_objective){.size = sizeof(*objective), .delay_per_s = 1};
+    int got = reader_get_group(reader, root, "objective", &group);
+    if (got <= 0)
+        return got;
+    objective->delay_per_s = 0;
+    if (reader_check_keys(reader, group, "'objective'", keys) != 0 ||
+        reader_get_real(reader, group, "delay", 0, 1e12, &objective->delay_per_s) < 0 ||
+        reader_get_real(reader, group, "deviation", 0, 1e12, &objective->deviation_per_s) < 0 ||
+        reader_get_real(reader, group, "energy", 0, 1e12, &objective->energy_per_j) < 0 ||
+        reader_get_real(reader, group, "miss", 0, 1e12, &objective->miss) < 0)
+        return -1;
+    if (objective->delay_per_s + objective->deviation_per_s + objective->energy_per_j + objective->miss > 0)
+        return 0;
+    return reader_fail(reader, group->where,
+                       "'objective' weighs nothing; give at least one of delay, deviation, energy and miss a weight "
+                       "above 0, or leave it out for the mean delay");
 }
 
 static int read_profile(const struct reader *reader, const struct value *root)
@@ -130,6 +155,7 @@ static int read_root(struct reader *reader, const struct value *root, const char
 {
     struct scenario *scenario = reader->scenario;
     return read_head(reader, root, path) != 0 || read_profile(reader, root) != 0 || read_run(reader, root) != 0 ||
+                   read_objective(reader, root) != 0 ||
                    need_plugin(reader, root, "partitioner", NAPM_KIND_PARTITIONER, &scenario->partitioner) != 0 ||
                    need_plugin(reader, root, "scheduler", NAPM_KIND_SCHEDULER, &scenario->scheduler) != 0 ||
                    reader_nodes(reader, root) != 0 || reader_links(reader, root) != 0 ||

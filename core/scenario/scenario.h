@@ -10,10 +10,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <napm/problem.h>
+
 #include "core/base/error.h"
 #include "core/link/link.h"
 #include "core/model/model.h"
 #include "core/plugin/catalogue.h"
+
+/* What a node draws, in watts: all 0 where the scenario has no power model of it. */
+struct scenario_power {
+    double idle_w; /* at rest */
+    double busy_w, transmit_w; /* on top of that: while it computes, while it sends */
+};
 
 struct scenario_node {
     const char *name;
@@ -24,13 +32,15 @@ struct scenario_node {
     uint64_t memory_bytes; /* 0: not limited */
     uint32_t workers; /* station: slices computed at once */
     struct plugin_choice backend;
+    struct scenario_power power;
     struct plugin_choice stress; /* load generator with napm.loadgen.stress; name NULL: none */
 };
 
 struct scenario_link {
     const char *name; /* defaults to the device's name */
     const char *where;
-    uint32_t device; /* node index */
+    uint32_t device; /* node index of the lower end */
+    uint32_t upper; /* node index of the other end, towards the station */
     struct link_spec spec;
     const char *medium_name; /* NULL: none */
 };
@@ -50,6 +60,7 @@ struct scenario_stream {
     uint32_t task_count; /* at most so many tasks, 1 or more */
     int64_t deadline_ns; /* relative; 0: none */
     int32_t priority;
+    double weight; /* default 1 */
     bool result_returns; /* default true */
     bool result_to_station; /* default false */
     const struct scenario_input *inputs; /* one for each model input */
@@ -83,6 +94,7 @@ struct scenario {
     const struct scenario_model *models;
     const char *const *media; /* names by medium number */
     struct plugin_choice partitioner, scheduler;
+    struct napm_objective objective; /* default: the mean delay alone */
     uint32_t profile_warmups, profile_repeats; /* passes over the model: defaults 2 and 7 */
     uint32_t warmup_tasks; /* first tasks of each stream that are run but not counted: default 0 */
     int64_t time_limit_ns; /* a run that lasts longer is stopped and recorded as such: default 10 min */

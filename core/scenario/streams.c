@@ -168,8 +168,10 @@ static int read_tasks(struct reader *reader, const struct value *group, struct s
                            "all %u tasks are warm-up (run.warmup_tasks = %u), so none would count; ask for more tasks",
                            stream->task_count, reader->scenario->warmup_tasks);
     int64_t priority = 0;
+    stream->weight = 1;
     if (reader_get_duration(reader, group, "deadline", &stream->deadline_ns) < 0 ||
-        reader_get_integer(reader, group, "priority", -1000000, 1000000, &priority) < 0)
+        reader_get_integer(reader, group, "priority", -1000000, 1000000, &priority) < 0 ||
+        reader_get_real(reader, group, "weight", 1e-6, 1e6, &stream->weight) < 0)
         return -1;
     stream->priority = (int32_t)priority;
     return 0;
@@ -230,8 +232,8 @@ static int check_memory(struct reader *reader, const struct value *group, const 
 static int read_stream(struct reader *reader, const struct value *group, struct scenario_stream *stream,
                        struct scenario_model *models)
 {
-    static const char *const keys[] = {"name",     "device", "model", "tasks",  "arrivals", "deadline",
-                                       "priority", "result", "input", "inputs", "record",   NULL};
+    static const char *const keys[] = {"name",   "device", "model", "tasks",  "arrivals", "deadline", "priority",
+                                       "weight", "result", "input", "inputs", "record",   NULL};
     stream->where = group->where;
     return reader_check_keys(reader, group, "a stream", keys) != 0 || read_device(reader, group, stream) != 0 ||
                    read_tasks(reader, group, stream) != 0 || read_result(reader, group, stream) != 0 ||

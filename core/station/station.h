@@ -24,6 +24,8 @@ struct station_job {
     int64_t started_ns;
     int64_t deadline_ns; /* INT64_MAX: none */
     int32_t priority;
+    double weight; /* the stream's; 0 counts as 1 */
+    uint32_t model, first_layer; /* jobs with both equal run the same layers */
     uint32_t layer_count; /* 1 or more */
     const int64_t *layer_ns;
     void *user; /* the caller's */

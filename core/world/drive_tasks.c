@@ -266,6 +266,9 @@ static void at_station(struct task *task)
                                      .deadline_ns =
                                          stream->spec->deadline_ns ? started_ns + stream->spec->deadline_ns : INT64_MAX,
                                      .priority = stream->spec->priority,
+                                     .weight = stream->spec->weight,
+                                     .model = stream->spec->model,
+                                     .first_layer = stream->cut,
                                      .layer_count = stream->layer_count - stream->cut,
                                      .layer_ns = stream->station_layer_ns,
                                      .user = task};

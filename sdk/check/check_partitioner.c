@@ -45,6 +45,8 @@ struct world {
     const struct napm_problem_link *link_pointers[MOST_STREAMS];
     const struct napm_problem_stream *stream_pointers[MOST_STREAMS];
     const struct napm_problem_cut *cut_pointers[MOST_STREAMS][MOST_LAYERS + 1];
+    uint32_t routes[MOST_STREAMS][3]; /* device, station; link */
+    struct napm_objective objective;
     struct napm_evaluator evaluator;
 };
 
@@ -108,6 +110,7 @@ static void fill_streams(struct world *world, const struct shape *shape, const s
         world->link_pointers[i] = &world->links[i];
         world->layer_ns_of_stream[i][0] = world->layer_ns[0]; /* the station, and the stream's own device */
         world->layer_ns_of_stream[i][i + 1] = world->layer_ns[i + 1];
+        memcpy(world->routes[i], (const uint32_t[]){i + 1, 0, i}, sizeof(world->routes[i]));
         world->streams[i] = (struct napm_problem_stream){.size = sizeof(world->streams[i]),
                                                          .device = i + 1,
                                                          .name = world->nodes[i + 1].name,
@@ -121,7 +124,11 @@ static void fill_streams(struct world *world, const struct shape *shape, const s
                                                          .interval_ns = shape->interval_ns,
                                                          .deadline_ns = i % 2 ? 50 * NS_PER_MS : 0,
                                                          .priority = (int32_t)i,
-                                                         .task_count = 100};
+                                                         .task_count = 100,
+                                                         .route_count = 2,
+                                                         .weight = 1,
+                                                         .route_nodes = world->routes[i],
+                                                         .route_links = &world->routes[i][2]};
         world->stream_pointers[i] = &world->streams[i];
         fill_cuts(world, shape, i);
     }
@@ -198,10 +205,13 @@ static void fill_evaluation(const struct napm_evaluator *evaluator, const int64_
     evaluation->p99_ns = evaluation->maximum_ns;
     evaluation->deadline_misses = 0;
     evaluation->task_count = count;
+    evaluation->energy_j = 0;
+    evaluation->objective = evaluation->mean_ns / 1e9;
 }
 
-static int32_t evaluate(const struct napm_evaluator *evaluator, const struct napm_plan *plan,
-                        struct napm_evaluation *evaluation)
+/* Stream `changed`, if there is such a one, has cut `c` instead of the plan's. */
+static int32_t evaluate_changed(const struct napm_evaluator *evaluator, const struct napm_plan *plan, uint32_t changed,
+                                uint32_t c, struct napm_evaluation *evaluation)
 {
     struct progress *progress = evaluator->context;
     int64_t cuts[MOST_STREAMS];
@@ -211,12 +221,36 @@ static int32_t evaluate(const struct napm_evaluator *evaluator, const struct nap
         return NAPM_ERR_CANCELLED;
     }
     for (uint32_t i = 0; i < progress->world->problem.stream_count; i++) {
-        cuts[i] = cut_of_row(progress->world, i, plan->node_of_layer[i]);
+        cuts[i] = i == changed ? c : cut_of_row(progress->world, i, plan->node_of_layer[i]);
         if (cuts[i] < 0)
             return NAPM_ERR_INVALID;
     }
     fill_evaluation(evaluator, cuts, evaluation);
     return NAPM_OK;
+}
+
+static int32_t evaluate(const struct napm_evaluator *evaluator, const struct napm_plan *plan,
+                        struct napm_evaluation *evaluation)
+{
+    return evaluate_changed(evaluator, plan, NAPM_NONE, 0, evaluation);
+}
+
+static int32_t evaluate_cut(const struct napm_evaluator *evaluator, const struct napm_plan *plan, uint32_t stream,
+                            uint32_t c, double total_limit_ns, struct napm_evaluation *evaluation)
+{
+    const struct world *world = ((const struct progress *)evaluator->context)->world;
+    (void)total_limit_ns;
+    if (stream >= world->problem.stream_count || c > world->streams[stream].layer_count)
+        return NAPM_ERR_INVALID;
+    return evaluate_changed(evaluator, plan, stream, c, evaluation);
+}
+
+/* Each layer weighs as much as in fill_cuts. */
+static uint64_t range_bytes(const struct napm_evaluator *evaluator, uint32_t stream, uint32_t first, uint32_t end)
+{
+    (void)evaluator;
+    (void)stream;
+    return end > first ? (end - first) * UINT64_C(1000000) : 0;
 }
 
 /* Fills and then protects: whoever writes to the problem crashes here, in the child process. */
@@ -234,12 +268,16 @@ static struct world *new_world(const struct shape *shape, const struct napm_mode
                                            .stream_count = shape->streams,
                                            .nodes = world->node_pointers,
                                            .links = world->link_pointers,
-                                           .streams = world->stream_pointers};
+                                           .streams = world->stream_pointers,
+                                           .objective = &world->objective};
+    world->objective = (struct napm_objective){.size = sizeof(world->objective), .delay_per_s = 1};
     world->evaluator = (struct napm_evaluator){.size = sizeof(world->evaluator),
                                                .context = progress,
                                                .evaluate = evaluate,
                                                .isolated_ns = isolated_ns,
-                                               .task_count = task_count};
+                                               .task_count = task_count,
+                                               .range_bytes = range_bytes,
+                                               .evaluate_cut = evaluate_cut};
     mprotect(world, sizeof(*world), PROT_READ);
     progress->world = world;
     return world;

@@ -60,6 +60,7 @@ static void make_jobs(struct station *station)
                                  .arrived_ns = arrives_ns,
                                  .deadline_ns = i % 3 ? arrives_ns + 20 * NS_PER_MS : INT64_MAX,
                                  .priority = priorities[i % 4],
+                                 .weight = 1 + i % 3,
                                  .layer_count = layers,
                                  .layer_ns = ticket->layer_ns};
         for (uint32_t k = 0; k < layers; k++) {

@@ -32,6 +32,21 @@ static void durations_are_read_with_their_units(void **state)
     assert_int_equal(ns, 0);
 }
 
+static void powers_are_read_and_energies_shown_with_their_units(void **state)
+{
+    (void)state;
+    double watts;
+    char text[UNITS_TEXT_BYTES];
+    struct error error;
+    assert_int_equal(units_parse_power_w("2.7W", &watts, &error), 0);
+    assert_true(watts == 2.7);
+    assert_int_equal(units_parse_power_w("500 mW", &watts, &error), 0);
+    assert_true(watts == 0.5);
+    assert_int_equal(units_parse_power_w("2.7", &watts, &error), -1);
+    assert_non_null(strstr(error.text, "mW W kW"));
+    assert_string_equal(units_format_energy(text, 0.01234), "12.3 mJ");
+}
+
 static void a_bare_number_is_refused_with_the_units_named(void **state)
 {
     (void)state;
@@ -151,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(durations_are_read_with_their_units),
+        cmocka_unit_test(powers_are_read_and_energies_shown_with_their_units),
         cmocka_unit_test(a_bare_number_is_refused_with_the_units_named),
         cmocka_unit_test(sizes_rates_and_shares_are_read),
         cmocka_unit_test(quantities_are_written_for_people),

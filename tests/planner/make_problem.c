@@ -59,7 +59,14 @@ static void make_stream(struct problem *problem, const struct make *make, uint32
         .result_to_station = from->to_station,
         .deadline_ns = from->deadline_ns,
         .task_count = from->tasks,
+        .route_count = 2,
+        .weight = 1,
     };
+    uint32_t *route = ARENA_ARRAY(arena, uint32_t, 3);
+    route[0] = route[2] = place;
+    route[1] = make->stream_count;
+    view->route_nodes = route;
+    view->route_links = route + 2;
     make_cuts(arena, make, from, view);
     *stream = (struct problem_stream){.cuts = from->memory, .model = from->model};
     stream->arrivals = from->arrivals ? make_choice(arena, from->arrivals, from->option, from->value)
@@ -79,6 +86,8 @@ static void make_nodes(struct problem *problem, const struct make *make)
             .is_station = station,
             .name = station ? "station" : arena_text(arena, "d%u", i),
             .memory_bytes = station ? make->station_memory_bytes : make->streams[i].device_memory_bytes,
+            .busy_w = station ? make->station_busy_w : make->streams[i].busy_w,
+            .transmit_w = station ? make->station_transmit_w : make->streams[i].transmit_w,
         };
         table[i] = &nodes[i];
     }
@@ -93,6 +102,11 @@ struct problem *make_problem(const struct make *make)
     struct arena *arena = &problem->arena;
     uint32_t count = make->stream_count;
     problem->view.size = sizeof(problem->view);
+    struct napm_objective *objective = ARENA_ARRAY(arena, struct napm_objective, 1);
+    *objective = make->objective;
+    if (objective->size == 0)
+        *objective = (struct napm_objective){.size = sizeof(*objective), .delay_per_s = 1};
+    problem->view.objective = objective;
     problem->workers = make->workers ? make->workers : 1;
     problem->warmup_tasks = make->warmup_tasks;
     problem->seed = make->seed;

@@ -20,6 +20,7 @@ struct make_stream {
     struct link_spec link; /* all zero but for the medium: not shaped; set medium_plus_1 to share */
     uint32_t medium_plus_1;
     uint32_t shares_device_with_plus_1; /* an earlier stream's number + 1: on its device and link */
+    double busy_w, transmit_w; /* of its device */
     const char *arrivals; /* default "periodic" */
     const char *option, *value; /* of the arrivals; default period = "1s" */
 };
@@ -32,6 +33,8 @@ struct make {
     uint32_t workers; /* default 1 */
     uint32_t warmup_tasks;
     uint64_t station_memory_bytes;
+    double station_busy_w, station_transmit_w;
+    struct napm_objective objective; /* default (size 0): the mean delay */
     uint64_t seed;
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The planner room: delays in virtual time against delays computed by hand, bounds, memory, plans that are none. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -192,6 +193,41 @@ static void make_two_jobs(struct make_stream streams[2])
     for (int i = 0; i < 2; i++)
         streams[i] = (struct make_stream){
             .layers = 2, .device_ns = long_ns, .station_ns = i ? short_ns : long_ns, .cut_bytes = bytes, .tasks = 1};
+}
+
+/* ---- energy and objective */
+
+static void energy_is_computing_and_sending_at_the_nodes_powers(void **state)
+{
+    (void)state;
+    struct make_stream stream = three_layers();
+    stream.busy_w = 3.5;
+    stream.transmit_w = 2;
+    stream.link.conditions[LINK_UP] = (struct link_conditions){.bytes_per_s = 1e6, .delay_ns = 2 * MS};
+    stream.link.conditions[LINK_DOWN] = (struct link_conditions){.bytes_per_s = 2e6, .loss = 0.5, .repair_ns = MS};
+    const struct make make = {.streams = &stream, .stream_count = 1, .station_busy_w = 100, .station_transmit_w = 10};
+    /* In mJ: device's 3.5 W, 2 W while bytes / 1e6 go up, station's 100 W, 10 W while 2 * 1000 / 2e6 go down. */
+    const double expected_mj[] = {80 + 600 + 10, 14 + 40 + 500 + 10, 35 + 20 + 300 + 10, 70};
+    for (uint32_t c = 0; c <= 3; c++) {
+        double energy_j = evaluate(&make, &c, NULL).energy_j;
+        assert_true(energy_j > 5 * expected_mj[c] * 0.999999e-3 && energy_j < 5 * expected_mj[c] * 1.000001e-3);
+    }
+}
+
+static void the_objective_is_the_weighted_sum_that_the_scenario_asks_for(void **state)
+{
+    (void)state;
+    struct make_stream stream = three_layers();
+    stream.busy_w = 3.5;
+    stream.deadline_ns = 25 * MS;
+    stream.value = "15ms"; /* delays of 20, 25, 30, 35, 40 ms: see a_busy_device_makes_its_tasks_wait_in_order */
+    struct make make = {.streams = &stream, .stream_count = 1};
+    const uint32_t local = 3;
+    assert_ns(evaluate(&make, &local, NULL).objective * 1e9, 30e6); /* unless said otherwise */
+    make.objective = (struct napm_objective){
+        .size = sizeof(make.objective), .delay_per_s = 2, .deviation_per_s = 3, .energy_per_j = 5, .miss = 7};
+    double expected = 2 * 0.030 + 3 * sqrt(50e-6) + 5 * 3.5 * 0.020 + 7 * 0.6;
+    assert_ns(evaluate(&make, &local, NULL).objective * 1e9, expected * 1e9);
 }
 
 static void the_scheduler_decides_who_waits_at_the_station(void **state)
@@ -515,6 +551,8 @@ int main(void)
         cmocka_unit_test(a_closed_loop_starts_a_task_when_the_last_has_ended),
         cmocka_unit_test(warm_up_tasks_run_but_do_not_count),
         cmocka_unit_test(deadline_misses_are_a_share_of_the_tasks),
+        cmocka_unit_test(energy_is_computing_and_sending_at_the_nodes_powers),
+        cmocka_unit_test(the_objective_is_the_weighted_sum_that_the_scenario_asks_for),
         cmocka_unit_test(the_scheduler_decides_who_waits_at_the_station),
         cmocka_unit_test(two_workers_serve_two_jobs_at_once),
         cmocka_unit_test(links_of_one_medium_share_its_rate),

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "core/base/file.h"
+#include "core/planner/evaluator.h"
 #include "models/zoo.h"
 #include "tests/planner/make_problem.h"
 
@@ -112,6 +113,63 @@ static void partitioners_see_the_scenario(void **state)
     assert_true(stream->cuts[0]->station_memory_bytes > stream->cuts[layers - 1]->station_memory_bytes);
     assert_true(stream->cuts[layers]->device_memory_bytes == stream->cuts[0]->station_memory_bytes);
     planner_free(planner);
+    scenario_close(scenario);
+}
+
+static void partitioners_see_power_weight_objective_and_the_way(void **state)
+{
+    (void)state;
+    static const struct scenario_override overrides[] = {
+        {"nodes.pi2.power.idle", "2.7W"}, {"nodes.pi2.power.busy", "3.5W"}, {"nodes.pi2.power.transmit", "1W"},
+        {"streams.pi2.weight", "4.0"},    {"objective.energy", "2.0"},
+    };
+    struct times times;
+    struct scenario *scenario = open_with(overrides, sizeof(overrides) / sizeof(overrides[0]));
+    struct planner *planner = plan_for(scenario, &times, 0);
+    const struct napm_problem *problem = planner_problem(planner);
+    const struct napm_problem_stream *stream = problem->streams[1];
+    assert_true(problem->nodes[1]->idle_w == 0 && problem->nodes[1]->busy_w == 0 && problem->nodes[1]->transmit_w == 0);
+    assert_true(problem->nodes[2]->idle_w == 2.7 && problem->nodes[2]->busy_w == 3.5);
+    assert_true(problem->nodes[2]->transmit_w == 1);
+    assert_true(problem->streams[0]->weight == 1 && stream->weight == 4);
+    assert_true(problem->objective->delay_per_s == 0 && problem->objective->energy_per_j == 2);
+    assert_int_equal(stream->route_count, 2);
+    assert_int_equal(stream->route_nodes[0], 2);
+    assert_int_equal(stream->route_nodes[1], 0);
+    assert_int_equal(stream->route_links[0], stream->link);
+    planner_free(planner);
+    scenario_close(scenario);
+}
+
+/* What the evaluator says of the memory of a part, against the problem's cuts. Returns how many layers need some. */
+static uint32_t check_ranges(const struct napm_problem *problem, const struct napm_evaluator *evaluator)
+{
+    const struct napm_problem_stream *stream = problem->streams[0];
+    uint32_t layers = stream->layer_count, needy = 0;
+    for (uint32_t c = 0; c <= layers; c++) {
+        assert_true(evaluator->range_bytes(evaluator, 0, 0, c) == stream->cuts[c]->device_memory_bytes);
+        assert_true(evaluator->range_bytes(evaluator, 0, c, layers) == stream->cuts[c]->station_memory_bytes);
+        needy += c && evaluator->range_bytes(evaluator, 0, c - 1, c) > 0;
+    }
+    assert_true(evaluator->range_bytes(evaluator, 0, 2, 1) == 0);
+    assert_true(evaluator->range_bytes(evaluator, 0, 0, layers + 1) == 0);
+    assert_true(evaluator->range_bytes(evaluator, problem->stream_count, 0, 1) == 0);
+    return needy;
+}
+
+static void the_memory_of_any_range_of_layers_is_told(void **state)
+{
+    (void)state;
+    struct times times;
+    struct error error = {0};
+    struct scenario *scenario = open_with(NULL, 0);
+    struct problem *problem = problem_new(scenario, make_times(&times, 0), &error);
+    struct evaluator *evaluator = problem ? evaluator_new(problem, catalogue, NULL, &error) : NULL;
+    if (!evaluator)
+        fail_msg("%s", error.text);
+    assert_true(check_ranges(&problem->view, evaluator_table(evaluator)) > 2);
+    evaluator_free(evaluator);
+    problem_free(problem);
     scenario_close(scenario);
 }
 
@@ -226,6 +284,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(partitioners_see_the_scenario),
+        cmocka_unit_test(partitioners_see_power_weight_objective_and_the_way),
+        cmocka_unit_test(the_memory_of_any_range_of_layers_is_told),
         cmocka_unit_test(the_plan_predicts_the_tasks_that_count),
         cmocka_unit_test(the_starts_predicted_are_those_of_the_seed),
         cmocka_unit_test(a_result_for_the_station_makes_the_last_cut_send_it),

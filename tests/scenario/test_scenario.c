@@ -142,6 +142,32 @@ static void a_file_is_read_with_counted_groups_and_defaults(void **state)
     scenario_close(s);
 }
 
+static void power_weight_and_objective_are_read(void **state)
+{
+    (void)state;
+    char *a =
+        with(good, "threads = 2;", "threads = 2; power = { idle = \"2.7W\"; busy = \"3.5W\"; transmit = \"800mW\"; };");
+    char *b = with(a, "tasks = 6;", "tasks = 6; weight = 2.5;");
+    char *c = with(b, "seed = 3;", "seed = 3; objective = { energy = 2; miss = 0.5; };");
+    struct scenario *s = open_good(good, NULL, 0);
+    assert_true(s->nodes[1].power.idle_w == 0 && s->nodes[1].power.busy_w == 0 && s->nodes[1].power.transmit_w == 0);
+    assert_true(s->streams[2].weight == 1);
+    assert_true(s->objective.delay_per_s == 1 && s->objective.deviation_per_s == 0 && s->objective.energy_per_j == 0 &&
+                s->objective.miss == 0);
+    scenario_close(s);
+    s = open_good(c, NULL, 0);
+    assert_true(s->nodes[2].power.idle_w == 2.7 && s->nodes[2].power.busy_w == 3.5 &&
+                s->nodes[2].power.transmit_w == 0.8);
+    assert_true(s->nodes[3].power.busy_w == 0);
+    assert_true(s->streams[1].weight == 1 && s->streams[2].weight == 2.5);
+    assert_true(s->objective.delay_per_s == 0 && s->objective.deviation_per_s == 0 && s->objective.energy_per_j == 2 &&
+                s->objective.miss == 0.5);
+    scenario_close(s);
+    free(a);
+    free(b);
+    free(c);
+}
+
 static void places_are_file_and_line(void **state)
 {
     (void)state;
@@ -332,6 +358,14 @@ static const struct mistake mistakes[] = {
     {"seed = 3;", "run = { time_limit = 0; };", "s.cfg:1: ", {"'time_limit' is 0"}},
     {"seed = 3;", "run = { sample_every = \"1us\"; };", "s.cfg:1: ", {"'sample_every'", "1ms or more"}},
     {"seed = 3;", "run = { warmup_tasks = 5; };", "s.cfg:12: ", {"all 5 tasks are warm-up", "more tasks"}},
+    {"cpu = 0.5;", "power = { busy = 3.5; };", "s.cfg:4: ", {"'busy' has no unit", "\"2.7W\""}},
+    {"cpu = 0.5;", "power = { busy = \"1MW\"; };", "s.cfg:4: ", {"'busy'", "no unit that is known", "mW W kW"}},
+    {"cpu = 0.5;", "power = { bussy = \"1W\"; };", "s.cfg:4: ", {"'power'", "did you mean 'busy'?"}},
+    {"tasks = 5;", "tasks = 5; weight = 0;", "s.cfg:12: ", {"'weight' is 0", "1e-06 to 1e+06"}},
+    {"tasks = 5;", "tasks = 5; weight = \"2\";", "s.cfg:12: ", {"'weight' is a text", "expected a number"}},
+    {"seed = 3;", "objective = { delay = 0; };", "s.cfg:1: ", {"weighs nothing", "delay, deviation, energy and miss"}},
+    {"seed = 3;", "objective = { variance = 1; };", "s.cfg:1: ", {"'variance'", "known are", "deviation"}},
+    {"seed = 3;", "objective = { energy = -1; };", "s.cfg:1: ", {"'energy' is -1", "0 to"}},
     /* names and ends */
     {"name = \"fast\"", "name = \"pi1\"", "s.cfg:5: ", {"already a node 'pi1'", "s.cfg:4", "name of its own"}},
     {"name = \"fast\"", "name = \"pi\"", "s.cfg:5: ", {"'pi' is also the name of a counted group"}},
@@ -566,6 +600,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_is_read_with_counted_groups_and_defaults),
+        cmocka_unit_test(power_weight_and_objective_are_read),
         cmocka_unit_test(places_are_file_and_line),
         cmocka_unit_test(a_direction_down_overrides_what_it_names),
         cmocka_unit_test(where_results_go_is_one_of_three),

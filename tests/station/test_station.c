@@ -97,7 +97,12 @@ static const int64_t ten_layers_ns[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
 
 static struct station_job job_of(uint32_t stream, uint64_t task, uint32_t layers)
 {
-    return (struct station_job){stream, task, 5, INT64_MAX, 0, layers, ten_layers_ns, NULL};
+    return (struct station_job){.stream = stream,
+                                .task = task,
+                                .started_ns = 5,
+                                .deadline_ns = INT64_MAX,
+                                .layer_count = layers,
+                                .layer_ns = ten_layers_ns};
 }
 
 static uint64_t arrive(struct station *station, struct station_job job, int64_t now_ns)
@@ -137,6 +142,9 @@ static void a_job_runs_slice_by_slice_to_its_end(void **state)
     struct station_job job = job_of(3, 12, 10);
     job.user = &mine;
     job.priority = -2;
+    job.weight = 2.5;
+    job.model = 7;
+    job.first_layer = 11;
     job.deadline_ns = 900;
     uint64_t id = arrive(stage.station, job, 100);
     assert_int_equal(station_jobs(stage.station), 1);
@@ -149,6 +157,9 @@ static void a_job_runs_slice_by_slice_to_its_end(void **state)
     assert_int_equal(seen->arrived_ns, 100);
     assert_int_equal(seen->deadline_ns, 900);
     assert_int_equal(seen->priority, -2);
+    assert_true(seen->weight == 2.5);
+    assert_int_equal(seen->model, 7);
+    assert_int_equal(seen->first_layer, 11);
     assert_int_equal(seen->layer_count, 10);
     assert_int_equal(seen->layers_done, 0);
     assert_int_equal(seen->remaining_ns, 55);

@@ -34,13 +34,20 @@ struct napm_problem_node {
     uint32_t is_station; /* 1 for the base station */
     const char *name;
     uint64_t memory_bytes; /* room for weights and activations; 0 means not limited */
+    /* Power model: all 0 where the scenario gives none. */
+    double idle_w; /* what the node draws at rest */
+    double busy_w; /* added to that while it computes */
+    double transmit_w; /* added to that while it sends */
 };
 
-/* A link joins a device to the station. "up" is towards the station. */
+/*
+ * A link joins a device to the station, or to another device that is nearer to the station. "up" is towards the
+ * station. Every device has one link up, so the links make a tree with the station at its root.
+ */
 struct napm_problem_link {
     uint32_t size;
-    uint32_t device; /* node index */
-    uint32_t station;
+    uint32_t device; /* node index of its lower end */
+    uint32_t station; /* node index of its upper end: the station, unless tasks pass several devices */
     uint32_t medium; /* links with the same number share their rate; NAPM_NONE: a medium of its own */
     double up_bytes_per_s; /* infinite where the link is not shaped */
     double down_bytes_per_s;
@@ -77,6 +84,27 @@ struct napm_problem_stream {
     int64_t deadline_ns; /* relative to the start of a task, 0: none */
     int32_t priority; /* greater is more urgent */
     uint32_t task_count; /* tasks the run will make, 0: not known beforehand */
+    /*
+     * The stream's way: route_nodes[0] is its device, the last one the station, route_links[i] joins nodes i and i + 1.
+     * Layers may be placed on any of these nodes, in the way's order: a task never goes back down before its end.
+     */
+    uint32_t route_count; /* nodes on the way, 2 or more */
+    double weight; /* the stream's share for fair schedulers, above 0; 1 unless the scenario says otherwise */
+    const uint32_t *route_nodes; /* route_count of them */
+    const uint32_t *route_links; /* route_count - 1 of them */
+};
+
+/*
+ * What the scenario wants to be small: the sum of these weights times the quantities named. Without such a wish in the
+ * scenario it is the mean delay alone.
+ */
+struct napm_objective {
+    uint32_t size;
+    uint32_t reserved;
+    double delay_per_s; /* times the mean delay in seconds */
+    double deviation_per_s; /* times the standard deviation of the delay in seconds */
+    double energy_per_j; /* times the mean energy of a task in joules */
+    double miss; /* times the share of tasks that miss their deadlines */
 };
 
 struct napm_problem {
@@ -89,6 +117,7 @@ struct napm_problem {
     const struct napm_problem_node *const *nodes;
     const struct napm_problem_link *const *links;
     const struct napm_problem_stream *const *streams;
+    const struct napm_objective *objective;
 };
 
 /*
@@ -123,6 +152,13 @@ struct napm_evaluation {
     uint32_t task_count; /* tasks evaluated */
     uint32_t reserved;
     struct napm_phases *phases; /* NULL, or room for stream_count means */
+    /*
+     * What the tasks evaluated cost all nodes by their power models: computing (busy_w) and sending (transmit_w, for the
+     * time that the bytes take with the air to themselves). What nodes draw at rest does not depend on the plan and is
+     * left out.
+     */
+    double energy_j;
+    double objective; /* the scenario's objective (struct napm_objective): smaller is better */
 };
 
 /*
@@ -147,6 +183,17 @@ struct napm_evaluator {
      * bound of total_ns.
      */
     uint32_t (*task_count)(const struct napm_evaluator *evaluator, uint32_t stream);
+    /*
+     * Memory that layers first..end-1 of a stream need on one node: their weights and their greatest live activations. 0
+     * for an empty range.
+     */
+    uint64_t (*range_bytes)(const struct napm_evaluator *evaluator, uint32_t stream, uint32_t first, uint32_t end);
+    /*
+     * As evaluate() of the plan in which only `stream` is changed to cut `c`, but may give up early: where total_ns must
+     * come out above `total_limit_ns`, total_ns is then infinite and the other figures mean nothing.
+     */
+    int32_t (*evaluate_cut)(const struct napm_evaluator *evaluator, const struct napm_plan *plan, uint32_t stream,
+                            uint32_t c, double total_limit_ns, struct napm_evaluation *result);
 };
 
 /* Writes cut `c` of a stream into the plan. */

@@ -38,6 +38,9 @@ struct napm_job {
     const int64_t *layer_ns; /* expected time of each of the layer_count layers at the station */
     int64_t remaining_ns; /* expected time of the layers not yet done */
     void *scheduler_data; /* the scheduler's own; NULL to begin with. The only field that it may write */
+    double weight; /* the stream's share for fair schedulers, above 0 */
+    uint32_t model; /* jobs with the same model and the same first_layer run the same layers */
+    uint32_t first_layer; /* in the model's order: where this job's layers begin */
 };
 
 /* The answer of pick(). */
