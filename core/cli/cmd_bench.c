@@ -76,6 +76,7 @@ static struct table *result_table(const struct workbench *bench, const struct in
                                   struct compute_segment *segment, double *times_ns, uint32_t runs)
 {
     struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
+    table_split(table, 1, "min_ns");
     char *name = text_format("%s %s", backend->entry->name, backend->entry->version);
     uint64_t weights = 0, activations = 0;
     bool known = compute_segment_memory(segment, &weights, &activations, NULL) == 0;

@@ -79,7 +79,7 @@ static const struct table_column info_columns[] = {
     {"layer", "#", TABLE_COUNT},
     {"name", "layer", TABLE_TEXT},
     {"operators", "operators", TABLE_TEXT},
-    {"output_shape", "output", TABLE_TEXT},
+    {"output_shape", "output", TABLE_EXACT},
     {"flops", "FLOPs", TABLE_FLOPS},
     {"parameter_count", "parameters", TABLE_FLOPS},
     {"parameter_bytes", "weights", TABLE_SIZE},
@@ -91,6 +91,7 @@ static const struct table_column info_columns[] = {
 static struct table *info_table(const struct describe *description)
 {
     struct table *table = table_new(info_columns, sizeof(info_columns) / sizeof(info_columns[0]));
+    table_split(table, 2, "parameter_count");
     for (uint32_t i = 0; i < description->row_count; i++) {
         const struct describe_row *row = &description->rows[i];
         table_row(table);
@@ -189,9 +190,9 @@ struct model_run {
 };
 
 static const struct table_column output_columns[] = {
-    {"output", "output", TABLE_TEXT},   {"shape", "shape", TABLE_TEXT}, {"least", "least", TABLE_REAL},
-    {"most", "most", TABLE_REAL},       {"mean", "mean", TABLE_REAL},   {"most_at", "most at", TABLE_COUNT},
-    {"file", "written to", TABLE_TEXT},
+    {"output", "output", TABLE_TEXT},   {"shape", "shape", TABLE_EXACT}, {"least", "least", TABLE_REAL},
+    {"most", "most", TABLE_REAL},       {"mean", "mean", TABLE_REAL},    {"most_at", "most at", TABLE_COUNT},
+    {"file", "written to", TABLE_PATH},
 };
 
 static void add_output(struct table *table, const struct napm_tensor *tensor, const float *values, const char *file)

@@ -24,7 +24,7 @@ static const char examples[] = "  napm plan examples/quickstart.cfg\n"
 
 static const struct table_column plan_columns[] = {
     {"partitioner", "partitioner", TABLE_TEXT},
-    {"cuts", "cuts", TABLE_TEXT},
+    {"cuts", "cuts", TABLE_PROSE},
     {"predicted_mean_ns", "mean delay", TABLE_DURATION},
     {"predicted_total_ns", "total", TABLE_DURATION},
     {"predicted_variance_ns2", "variance", TABLE_VARIANCE},
@@ -100,6 +100,7 @@ static void add_stream(struct table *table, const struct scenario *scenario, con
 static struct table *stream_table(const struct scenario *scenario, struct plan *const *plans, size_t count)
 {
     struct table *table = table_new(stream_columns, sizeof(stream_columns) / sizeof(stream_columns[0]));
+    table_split(table, 2, "local_ns");
     for (size_t i = 0; i < count; i++) {
         if (i > 0)
             table_rule(table);
@@ -109,13 +110,29 @@ static struct table *stream_table(const struct scenario *scenario, struct plan *
     return table;
 }
 
+/* Programs get each stream's cut as a number, people a text. */
+static json_t *plans_json(const struct table *overview, const struct scenario *scenario, struct plan *const *plans)
+{
+    json_t *rows = table_json(overview), *row;
+    size_t i;
+    json_array_foreach(rows, i, row)
+    {
+        json_t *cuts = json_array();
+        for (uint32_t stream = 0; stream < plans[i]->stream_count; stream++)
+            json_array_append_new(cuts, json_pack("{s:s, s:i}", "stream", scenario->streams[stream].name, "cut",
+                                                  (int)plans[i]->cuts[stream]));
+        json_object_set_new(row, "cuts", cuts);
+    }
+    return rows;
+}
+
 static void show_plans(const struct scenario *scenario, struct plan *const *plans, size_t count, const char *format)
 {
     struct table *overview = plan_table(plans, count), *streams = stream_table(scenario, plans, count);
     if (strcmp(format, "json") == 0) {
         json_t *document = json_object();
         json_object_set_new(document, "scenario", json_string(scenario->name ? scenario->name : scenario->path));
-        json_object_set_new(document, "plans", table_json(overview));
+        json_object_set_new(document, "plans", plans_json(overview, scenario, plans));
         json_object_set_new(document, "streams", table_json(streams));
         table_put_json(document);
     } else if (strcmp(format, "csv") == 0) {

@@ -34,6 +34,7 @@ struct profile_options {
 static struct table *layer_table(const struct workbench *bench, const int64_t *layer_ns)
 {
     struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
+    table_split(table, 2, "flops");
     double total_ns = 0;
     for (uint32_t i = 0; i < bench->view->layer_count; i++)
         total_ns += (double)layer_ns[i];

@@ -2,7 +2,6 @@
 /* napm result list|show|export */
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,11 +53,11 @@ static int64_t run_number(struct ledger *ledger, const char *text, struct error 
 
 static const struct table_column list_columns[] = {
     {"run", "run", TABLE_COUNT},
-    {"began", "began", TABLE_TEXT},
+    {"began", "began", TABLE_EXACT},
     {"scenario", "scenario", TABLE_TEXT},
     {"world", "world", TABLE_TEXT},
-    {"seed", "seed", TABLE_TEXT},
-    {"status", "status", TABLE_TEXT},
+    {"seed", "seed", TABLE_EXACT},
+    {"status", "status", TABLE_EXACT},
     {"tasks_ok", "ok", TABLE_COUNT},
     {"tasks_failed", "failed", TABLE_COUNT},
     {"mean_delay_ns", "mean delay", TABLE_DURATION},
@@ -95,6 +94,7 @@ static int list_runs(struct ledger *ledger, uint32_t most, const char *format, s
     if (query_runs(ledger, most, &runs, &count, error) != 0)
         return -1;
     struct table *table = table_new(list_columns, sizeof(list_columns) / sizeof(list_columns[0]));
+    table_split(table, 1, "tasks_ok");
     for (size_t i = 0; i < count; i++)
         add_run(table, &runs[i]);
     table_put(table, format);
@@ -200,7 +200,7 @@ static void put_csv_row(FILE *file, size_t count, const struct query_value *valu
         if (values[i].type == QUERY_INTEGER)
             fprintf(file, "%" PRId64, values[i].integer);
         else if (values[i].type == QUERY_REAL)
-            fprintf(file, "%.17g", values[i].real);
+            table_csv_number(file, values[i].real);
         else if (values[i].type == QUERY_TEXT)
             table_csv_field(file, values[i].text);
     }
@@ -213,7 +213,7 @@ static json_t *value_json(const struct query_value *value)
     case QUERY_INTEGER:
         return json_integer(value->integer);
     case QUERY_REAL:
-        return isfinite(value->real) ? json_real(value->real) : json_null();
+        return table_json_number(value->real);
     case QUERY_TEXT:
         return json_string(value->text);
     default:
@@ -226,7 +226,7 @@ static void put_json_row(FILE *file, size_t count, const char *const *names, con
     json_t *object = json_object();
     for (size_t i = 0; i < count; i++)
         json_object_set_new(object, names[i], value_json(&values[i]));
-    json_dumpf(object, file, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    json_dumpf(object, file, JSON_COMPACT | TABLE_JSON_FLAGS);
     json_decref(object);
 }
 

@@ -9,12 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/cli/terminal.h"
 
 #define APPEARS_AFTER_NS NS_PER_S
 #define DRAWN_EVERY_NS (NS_PER_S / 8)
@@ -29,12 +29,6 @@ static struct {
     uint64_t done, of;
     int64_t since_ns;
 } line = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static int columns_of_terminal(void)
-{
-    struct winsize size;
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
-}
 
 static void clear_line(void)
 {
@@ -60,7 +54,7 @@ static void draw_line(void)
     if (!line.what || elapsed_ns < APPEARS_AFTER_NS)
         return;
     char bar[MOST_BAR + 64] = "...", text[256];
-    int columns = columns_of_terminal(), width = columns / 3 < MOST_BAR ? columns / 3 : MOST_BAR;
+    int columns = (int)terminal_columns(STDERR_FILENO), width = columns / 3 < MOST_BAR ? columns / 3 : MOST_BAR;
     if (line.of > 0)
         bar_text(bar, sizeof(bar), line.done < line.of ? line.done : line.of, line.of, width);
     snprintf(text, sizeof(text), "napm: %s%s %" PRId64 " s", line.what, bar, elapsed_ns / NS_PER_S);

@@ -180,6 +180,7 @@ static void print_streams(const struct run_summary *summary)
         {"error", "error", TABLE_SHARE},
     };
     struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
+    table_split(table, 1, "mean");
     for (size_t i = 0; i < summary->stream_count; i++) {
         const struct stream_summary *stream = &summary->streams[i];
         char *cut = report_cut_text(stream->planned, stream->cut, stream->layer_count, stream->cut_layer);
@@ -225,12 +226,13 @@ static void add_phases(struct table *table, const char *stream, const char *what
 static void print_phases(const struct run_summary *summary)
 {
     static const struct table_column columns[] = {
-        {"stream", "phases (mean)", TABLE_TEXT}, {"what", "", TABLE_TEXT},
+        {"stream", "phases (mean)", TABLE_TEXT}, {"what", "", TABLE_EXACT},
         {"local", "local", TABLE_DURATION},      {"transmit", "transmit", TABLE_DURATION},
         {"queue", "queue", TABLE_DURATION},      {"remote", "remote", TABLE_DURATION},
         {"return", "return", TABLE_DURATION},    {"delay", "delay", TABLE_DURATION},
     };
     struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
+    table_split(table, 2, "local");
     for (size_t i = 0; i < summary->stream_count; i++) {
         const struct stream_summary *stream = &summary->streams[i];
         add_phases(table, stream->name, "measured", stream->phase_ns);
@@ -257,7 +259,7 @@ static void print_total(const struct run_summary *summary)
            table_format_number(variance, TABLE_VARIANCE, delay->variance_ns2),
            table_format_number(deviation, TABLE_DURATION, sqrt(delay->variance_ns2)));
     if (summary->planned)
-        printf("; predicted: mean %s, variance %s",
+        printf("\nPredicted: mean %s, variance %s",
                table_format_number(predicted, TABLE_DURATION, summary->predicted_mean_ns),
                table_format_number(spread, TABLE_VARIANCE, summary->predicted_variance_ns2));
     printf("\n");
@@ -267,7 +269,7 @@ static void print_links(const struct run_summary *summary)
 {
     static const struct table_column columns[] = {
         {"link", "link", TABLE_TEXT},
-        {"direction", "", TABLE_TEXT},
+        {"direction", "", TABLE_EXACT},
         {"medium", "medium", TABLE_TEXT},
         {"requested_rate", "rate asked", TABLE_RATE},
         {"achieved_rate", "achieved", TABLE_RATE},
@@ -276,6 +278,7 @@ static void print_links(const struct run_summary *summary)
         {"method", "by", TABLE_TEXT},
     };
     struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
+    table_split(table, 2, "requested_delay");
     for (size_t i = 0; i < summary->link_count; i++) {
         const struct link_summary *link = &summary->links[i];
         table_row(table);
@@ -353,7 +356,7 @@ static void print_runs(const struct run_summary *const *summaries, size_t count)
 {
     static const struct table_column columns[] = {
         {"run", "run", TABLE_COUNT},
-        {"seed", "seed", TABLE_TEXT},
+        {"seed", "seed", TABLE_EXACT},
         {"status", "status", TABLE_TEXT},
         {"tasks", "tasks", TABLE_COUNT},
         {"failed", "failed", TABLE_COUNT},
@@ -364,6 +367,7 @@ static void print_runs(const struct run_summary *const *summaries, size_t count)
         {"predicted", "predicted", TABLE_DURATION},
     };
     struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
+    table_split(table, 1, "mean");
     for (size_t i = 0; i < count; i++) {
         const struct run_summary *summary = summaries[i];
         char seed[24];

@@ -20,7 +20,12 @@ static void set_integer(json_t *object, const char *key, uint64_t number)
 
 static void set_real(json_t *object, const char *key, double number)
 {
-    json_object_set_new(object, key, isfinite(number) ? json_real(number) : json_null());
+    json_object_set_new(object, key, table_json_number(number));
+}
+
+static void set_duration(json_t *object, const char *key, double ns)
+{
+    set_real(object, key, table_raw_number(TABLE_DURATION, ns));
 }
 
 static void set_time_of_day(json_t *object, const char *key, int64_t ns)
@@ -66,9 +71,9 @@ static json_t *plan_json(const struct run_summary *summary)
         return json_null();
     json_t *object = json_object();
     set_integer(object, "planning_ns", (uint64_t)summary->planning_ns);
-    set_real(object, "predicted_total_ns", summary->predicted_total_ns);
-    set_real(object, "predicted_mean_ns", summary->predicted_mean_ns);
-    set_real(object, "predicted_variance_ns2", summary->predicted_variance_ns2);
+    set_duration(object, "predicted_total_ns", summary->predicted_total_ns);
+    set_duration(object, "predicted_mean_ns", summary->predicted_mean_ns);
+    set_duration(object, "predicted_variance_ns2", summary->predicted_variance_ns2);
     set_real(object, "prediction_error", report_error_share(summary->delay.mean_ns, summary->predicted_mean_ns));
     return object;
 }
@@ -80,13 +85,13 @@ static json_t *delay_json(const struct run_summary *summary)
     set_integer(object, "tasks_ok", summary->head.ok);
     set_integer(object, "tasks_failed", summary->head.failed);
     set_integer(object, "tasks_unfinished", summary->head.unfinished);
-    set_real(object, "total_ns", delay->total_ns);
-    set_real(object, "mean_ns", delay->mean_ns);
-    set_real(object, "median_ns", delay->median_ns);
-    set_real(object, "p99_ns", delay->p99_ns);
-    set_real(object, "minimum_ns", delay->minimum_ns);
-    set_real(object, "maximum_ns", delay->maximum_ns);
-    set_real(object, "variance_ns2", delay->variance_ns2);
+    set_duration(object, "total_ns", delay->total_ns);
+    set_duration(object, "mean_ns", delay->mean_ns);
+    set_duration(object, "median_ns", delay->median_ns);
+    set_duration(object, "p99_ns", delay->p99_ns);
+    set_duration(object, "minimum_ns", delay->minimum_ns);
+    set_duration(object, "maximum_ns", delay->maximum_ns);
+    set_duration(object, "variance_ns2", delay->variance_ns2);
     return object;
 }
 
@@ -204,9 +209,9 @@ json_t *report_json_spread(const struct run_summary *const *summaries, size_t co
     json_t *object = json_object();
     set_integer(object, "runs", spread.runs);
     set_integer(object, "runs_counted", spread.counted);
-    set_real(object, "mean_delay_ns", spread.mean_ns);
-    set_real(object, "deviation_ns", spread.deviation_ns);
-    set_real(object, "least_mean_delay_ns", spread.least_ns);
-    set_real(object, "most_mean_delay_ns", spread.most_ns);
+    set_duration(object, "mean_delay_ns", spread.mean_ns);
+    set_duration(object, "deviation_ns", spread.deviation_ns);
+    set_duration(object, "least_mean_delay_ns", spread.least_ns);
+    set_duration(object, "most_mean_delay_ns", spread.most_ns);
     return object;
 }

@@ -12,7 +12,10 @@
 #include <stdio.h>
 
 enum table_kind {
-    TABLE_TEXT,
+    TABLE_TEXT, /* its end may give way on a narrow terminal */
+    TABLE_EXACT, /* text that is always shown whole */
+    TABLE_PATH, /* its beginning may give way */
+    TABLE_PROSE, /* goes over several lines */
     TABLE_COUNT, /* whole numbers */
     TABLE_REAL,
     TABLE_DURATION, /* ns */
@@ -22,6 +25,11 @@ enum table_kind {
     TABLE_SHARE, /* 0.05 is 5.0 % */
     TABLE_FLOPS,
 };
+
+static inline bool table_is_text(enum table_kind kind)
+{
+    return kind <= TABLE_PROSE;
+}
 
 struct table_column {
     const char *key; /* in CSV and JSON, with the unit: "mean_delay_ns" */
@@ -44,7 +52,16 @@ void table_nothing(struct table *table);
 /* Puts a rule before the row begun next. */
 void table_rule(struct table *table);
 
-/* `indent` spaces before each line. */
+/*
+ * Where the table must be split for a narrow terminal, a block begins with the column of that key; each block repeats
+ * the first `keys` columns. Without this call only the first column is repeated.
+ */
+void table_split(struct table *table, size_t keys, const char *key);
+
+/*
+ * `indent` spaces before each line. On a terminal the table is made to fit: titles and prose are wrapped, long texts
+ * shortened, and where that is not enough the columns are put in blocks one below the other; no number is ever lost.
+ */
 void table_print(const struct table *table, FILE *file, int indent);
 void table_csv(const struct table *table, FILE *file);
 json_t *table_json(const struct table *table); /* an array of objects; the caller's */
@@ -55,6 +72,16 @@ void table_put(const struct table *table, const char *format);
 /* One CSV field, quoted where RFC 4180 asks for it. */
 void table_csv_field(FILE *file, const char *text);
 
+/*
+ * Numbers for other programs: whole ones as such, others with TABLE_DIGITS, which is as many as decimal numbers keep
+ * on their way through a double, so that 0.1 stays 0.1. Nanoseconds, bytes and operations are whole numbers.
+ */
+#define TABLE_DIGITS 15
+#define TABLE_JSON_FLAGS (JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(TABLE_DIGITS))
+void table_csv_number(FILE *file, double number);
+json_t *table_json_number(double number);
+double table_raw_number(enum table_kind kind, double number);
+
 /* A document on standard output; takes the reference. */
 void table_put_json(json_t *document);
 
@@ -64,6 +91,9 @@ const char *table_format_number(char buffer[TABLE_CELL_BYTES], enum table_kind k
 
 /* Columns that a terminal needs to show the text (UTF-8). */
 size_t table_width(const char *text);
+
+/* The width that tables are made to fit, in place of the terminal's. 0: any. */
+void table_set_columns(size_t columns);
 
 /* Bold and colour: by default where standard output is a terminal and NO_COLOR is not set. */
 void table_set_color(bool on);

@@ -77,6 +77,9 @@ if command -v jq >/dev/null; then
     check "has each and their spread" jq -e '(.runs | length == 2) and .aggregate.runs_counted == 2' "$work/out"
     check "the JSON of a plan" napm plan "$work/s.cfg" --format json
     check "has the baselines" jq -e '.plans | map(.partitioner) | any(startswith("device-only"))' "$work/out"
+    check "and each stream's cut as a number" jq -e 'all(.plans[].cuts; map(.stream) == ["pi1", "pi2"] and all(.[]; .cut | type == "number"))' "$work/out"
+    check "and whole nanoseconds" jq -e '[.. | objects | to_entries[] | select(.key | endswith("_ns")) | .value | numbers] | length > 20 and all(. == floor)' "$work/out"
+    check "and numbers of at most 15 digits" sh -c "! grep -E '[0-9.]{18,}' '$work/out'"
 else
     skip "JSON is valid" "jq is not installed"
 fi

@@ -34,6 +34,27 @@ check "nor in a pipe" napm result show
 check "at all" sh -c "! grep -q '$(printf '\033')' '$work/out'"
 check "unless asked for" napm result show --color always
 check_text "then it is" $'\033\\[1m' "$work/out"
+
+# every_line_fits COLUMNS: the last output, without the progress lines that others have drawn over.
+every_line_fits() { test "$(sed 's/.*\r\(.\)/\1/; s/\x1b\[[0-9;]*[mK]//g; s/\r//g' "$work/out" | LC_ALL=C.UTF-8 wc -L)" -le "$1"; }
+export NO_COLOR=1
+for columns in 80 120; do
+    # The long ones at 80 only.
+    tables=("plan '$work/s.cfg'" "result show" "plugin list" "model info '$work/tiny-cnn.onnx'")
+    [ $columns = 120 ] || tables+=("run '$work/s.cfg' --repeat 2" "result list" "plugin info replay" "plugin info exhaustive" "model run '$work/tiny-cnn.onnx' -o '$work/y.npy'" \
+        "model verify '$work/tiny-cnn.onnx' -b reference" "profile '$work/tiny-cnn.onnx' -b reference" \
+        "bench '$work/tiny-cnn.onnx' -b reference")
+    for words in "${tables[@]}"; do
+        check "$words" on_terminal "stty cols $columns; $command $words"
+        grep -vE '^(warning:|Kept in |All tasks: )|^  (file|hash|world) ' "$work/out" >"$work/tables"
+        mv "$work/tables" "$work/out"
+        check "is at most $columns columns wide" every_line_fits "$columns"
+    done
+done
+check "COLUMNS counts more than the terminal" on_terminal "stty cols 80; COLUMNS=60 $command plugin list"
+check "so the list is narrower" every_line_fits 60
+check "a list in a pipe" napm plugin list
+check_text "has the files' whole paths" "fifo .* /.*/fifo\.so" "$work/out"
 check "a run in a pipe" napm run "$work/s.cfg"
 check "says nothing on stderr" test ! -s "$work/err"
 done_testing
