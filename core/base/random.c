@@ -2,6 +2,8 @@
 /* Seeded random numbers. */
 #include "core/base/random.h"
 
+#include <math.h>
+
 static uint64_t splitmix64(uint64_t *x)
 {
     uint64_t z = (*x += UINT64_C(0x9e3779b97f4a7c15));
@@ -42,4 +44,32 @@ uint64_t random_bits(struct random *random)
 double random_unit(struct random *random)
 {
     return (double)(random_bits(random) >> 11) * 0x1.0p-53;
+}
+
+static double random_normal(struct random *random)
+{
+    double radius = sqrt(-2 * log(1 - random_unit(random)));
+    return radius * cos(2 * 3.14159265358979323846 * random_unit(random));
+}
+
+/* Marsaglia and Tsang (2000), for shapes of 1 or more. Mean: the shape. */
+static double gamma_of_shape(struct random *random, double shape)
+{
+    double d = shape - 1.0 / 3, c = 1 / sqrt(9 * d);
+    for (;;) {
+        double x = random_normal(random), root = 1 + c * x, v = root * root * root;
+        if (v > 0 && log(1 - random_unit(random)) < x * x / 2 + d - d * v + d * log(v))
+            return d * v;
+    }
+}
+
+double random_gamma(struct random *random, double variation)
+{
+    if (variation == 1)
+        return -log(1 - random_unit(random));
+    double shape = 1 / (variation * variation);
+    if (shape >= 1)
+        return gamma_of_shape(random, shape) / shape;
+    double boost = pow(1 - random_unit(random), 1 / shape);
+    return gamma_of_shape(random, shape + 1) * boost / shape;
 }

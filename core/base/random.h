@@ -13,5 +13,7 @@ struct random {
 void random_seed(struct random *random, uint64_t seed, const char *name);
 uint64_t random_bits(struct random *random);
 double random_unit(struct random *random); /* [0, 1) */
+/* Of the gamma distribution with mean 1 and this coefficient of variation, above 0; 1 is the exponential distribution. */
+double random_gamma(struct random *random, double variation);
 
 #endif

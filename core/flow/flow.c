@@ -1,68 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tasks in virtual time. */
+/* Tasks in virtual time: the way of a task, and the events that move it. */
 #include "core/flow/flow.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/memory.h"
-#include "core/link/heap.h"
-#include "core/station/station.h"
+#include "core/flow/flow_private.h"
 
 #define EVENTS_BETWEEN_LOOKS 1024 /* at *cancel */
 #define LATEST_START_NS (INT64_MAX / 4) /* a task due later than that is never made */
 #define MOST_IDLE_WAKES 1000000 /* in a row: a scheduler that wakes so often without picking never will */
-
-/* A task on its way. */
-struct task {
-    struct task *next; /* in a device's or a direction's queue, or in the pool */
-    struct flow_task record;
-    int64_t since_ns; /* start of the phase that it is in */
-    int64_t due_ns; /* in a direction's queue: when it arrives */
-    uint32_t cut;
-};
-
-struct queue {
-    struct task *first, *last;
-};
-
-struct stream_state {
-    uint64_t started; /* tasks so far */
-    uint64_t unfinished;
-    int64_t last_ns; /* when the last one started or was due */
-    bool waiting; /* its driver waits for a task to end */
-};
-
-struct worker {
-    uint64_t job;
-    struct task *task;
-};
-
-/*
- * Sources of events. Each has at most one event in the heap, so that the heap never grows: workers, devices,
- * directions of links (frames that the net has delivered and that travel on for their extra time), streams.
- */
-struct flow {
-    struct flow_setup setup;
-    struct heap events;
-    uint32_t first_device, first_direction, first_stream; /* numbers of sources */
-    struct stream_state *streams;
-    struct queue *devices; /* by node; the first task is being computed */
-    struct queue *directions; /* 2 * link + direction */
-    struct worker *workers;
-    struct link_net *net;
-    struct station *station;
-    int64_t now_ns;
-    struct task *pool;
-    struct task **chunks;
-    size_t chunk_count, next_chunk;
-    bool interrupted; /* the last run left tasks lying about */
-    /* of the run going on */
-    const uint32_t *cuts;
-    const struct flow_driver *driver;
-    struct instance *scheduler;
-    struct error *error;
-};
 
 /* ---- tasks and queues */
 
@@ -70,7 +18,7 @@ static struct task *take_task(struct flow *flow)
 {
     if (!flow->pool) {
         size_t count = flow->next_chunk;
-        struct task *chunk = NEW_ARRAY(struct task, count);
+        struct task *chunk = memory_new_aligned(count * sizeof(*chunk));
         flow->chunks = memory_resize(flow->chunks, flow->chunk_count + 1, sizeof(*flow->chunks));
         flow->chunks[flow->chunk_count++] = chunk;
         flow->next_chunk = 2 * count;
@@ -91,10 +39,8 @@ static void refill_pool(struct flow *flow)
     size_t count = flow->next_chunk;
     for (size_t c = flow->chunk_count; c-- > 0;) {
         count /= 2;
-        for (size_t i = 0; i < count; i++) {
-            flow->chunks[c][i].next = flow->pool;
-            flow->pool = &flow->chunks[c][i];
-        }
+        for (size_t i = 0; i < count; i++)
+            flow_put_back(flow, &flow->chunks[c][i]);
     }
 }
 
@@ -108,13 +54,37 @@ static void append(struct queue *queue, struct task *task)
     queue->last = task;
 }
 
-static struct task *take_first(struct queue *queue)
+struct task *flow_take_first(struct queue *queue)
 {
     struct task *task = queue->first;
     queue->first = task->next;
     if (!queue->first)
         queue->last = NULL;
     return task;
+}
+
+/* The list of the stream's unfinished tasks, in the order of their starts. */
+static void note_start(struct stream_state *state, struct task *task)
+{
+    task->open_next = NULL;
+    task->open_before = state->newest;
+    if (state->newest)
+        state->newest->open_next = task;
+    else
+        state->oldest = task;
+    state->newest = task;
+}
+
+static void note_end(struct stream_state *state, struct task *task)
+{
+    if (task->open_before)
+        task->open_before->open_next = task->open_next;
+    else
+        state->oldest = task->open_next;
+    if (task->open_next)
+        task->open_next->open_before = task->open_before;
+    else
+        state->newest = task->open_before;
 }
 
 /* The source has no event in the heap yet. */
@@ -128,17 +98,26 @@ static const struct flow_stream *stream_of(const struct flow *flow, const struct
     return &flow->setup.streams[task->record.stream];
 }
 
+/* The cut behind which nothing is left to the station, or in front of which its layers begin. */
+static uint32_t last_cut(const struct flow_stream *stream, const struct task *task)
+{
+    return task->record.cuts[stream->hop_count - 1];
+}
+
 /* ---- starting and ending */
 
-/* Asks the driver when the stream's next task starts. */
-static int expect_next_task(struct flow *flow, uint32_t stream)
+int flow_expect_start(struct flow *flow, uint32_t stream)
 {
+    const struct flow_stream *spec = &flow->setup.streams[stream];
     struct stream_state *state = &flow->streams[stream];
     int64_t at_ns = 0;
+    int answer;
     state->waiting = false;
-    if (state->started >= flow->setup.streams[stream].task_count)
+    if (state->started >= spec->task_count)
         return 0;
-    int answer = flow->driver->next(flow->driver->context, stream, flow->now_ns, &at_ns, flow->error);
+    do {
+        answer = flow->driver->next(flow->driver->context, stream, flow->now_ns, &at_ns, flow->error);
+    } while (answer == NAPM_OK && at_ns < state->back_ns && !spec->reactive);
     if (answer < 0)
         return -1;
     if (answer == NAPM_WAIT)
@@ -150,42 +129,106 @@ static int expect_next_task(struct flow *flow, uint32_t stream)
     return 0;
 }
 
+int flow_report_end(struct flow *flow, struct task *task)
+{
+    struct stream_state *state = &flow->streams[task->record.stream];
+    task->record.ended_ns = flow->now_ns;
+    note_end(state, task);
+    if (flow->driver->ended(flow->driver->context, &task->record) != 0)
+        flow->stopped = true;
+    return state->waiting && state->away == 0 ? flow_expect_start(flow, task->record.stream) : 0;
+}
+
 static int end_task(struct flow *flow, struct task *task)
 {
-    uint32_t stream = task->record.stream;
-    task->record.ended_ns = flow->now_ns;
-    flow->streams[stream].unfinished--;
-    flow->driver->ended(flow->driver->context, &task->record);
-    task->next = flow->pool;
-    flow->pool = task;
-    return flow->streams[stream].waiting ? expect_next_task(flow, stream) : 0;
+    flow_put_back(flow, task);
+    return flow_report_end(flow, task); /* the task is taken again by a start, which is an event of its own */
+}
+
+/* ---- computing */
+
+static int64_t computing_ns(struct node_state *node, int64_t given_ns)
+{
+    if (node->speed == 1 && node->variation == 0)
+        return given_ns;
+    double ns = (double)given_ns / node->speed;
+    if (node->variation > 0)
+        ns *= random_gamma(&node->random, node->variation);
+    return ns < (double)LATEST_START_NS ? llround(ns) : LATEST_START_NS;
+}
+
+void flow_compute_first(struct flow *flow, uint32_t number)
+{
+    struct node_state *node = &flow->nodes[number];
+    struct task *task;
+    while ((task = node->queue.first) && task->dead)
+        flow_put_back(flow, flow_take_first(&node->queue));
+    if (!task)
+        return;
+    const int64_t *until_ns = stream_of(flow, task)->hops[task->hop].until_ns;
+    uint32_t first = task->hop > 0 ? task->record.cuts[task->hop - 1] : 0;
+    if (task->hop > 0)
+        task->record.queue_ns += flow->now_ns - task->since_ns;
+    else
+        task->record.device_wait_ns = flow->now_ns - task->since_ns;
+    task->since_ns = flow->now_ns;
+    expect(flow, flow->first_device + number,
+           flow->now_ns + computing_ns(node, until_ns[task->record.cuts[task->hop]] - until_ns[first]));
 }
 
 /* ---- on the way */
 
-static void send(struct flow *flow, struct task *task, enum link_direction direction, uint64_t bytes)
+static int arrive(struct flow *flow, struct task *task, enum link_direction direction);
+
+static int64_t extra_ns(const struct flow_stream *stream, const struct task *task, enum link_direction direction)
 {
-    task->since_ns = flow->now_ns;
-    link_send(flow->net, stream_of(flow, task)->link, direction, bytes, flow->now_ns, task);
+    const struct flow_hop *hop = &stream->hops[task->hop];
+    uint32_t cut = task->record.cuts[task->hop];
+    if (direction == LINK_DOWN)
+        return hop->down_extra_ns;
+    if (cut == stream->layer_count)
+        return hop->result_extra_up_ns;
+    return hop->up_extra_ns ? hop->up_extra_ns[cut] : 0;
 }
 
-/* The device's part is done. */
-static int leave_device(struct flow *flow, struct task *task)
+/* Over the link above task->hop. */
+static int send(struct flow *flow, struct task *task, enum link_direction direction)
 {
     const struct flow_stream *stream = stream_of(flow, task);
-    task->record.local_ns = flow->now_ns - task->record.started_ns;
-    if (task->cut == stream->layer_count && !stream->result_to_station)
-        return end_task(flow, task);
-    send(flow, task, LINK_UP, task->cut == stream->layer_count ? stream->result_bytes : stream->cut_bytes[task->cut]);
+    const struct flow_hop *hop = &stream->hops[task->hop];
+    uint32_t cut = task->record.cuts[task->hop], number = 2 * hop->link + (uint32_t)direction;
+    task->since_ns = flow->now_ns;
+    if (flow->instant[number] && !flow->directions[number].first && extra_ns(stream, task, direction) == 0)
+        return arrive(flow, task, direction);
+    bool result = direction == LINK_DOWN || cut == stream->layer_count;
+    link_send(flow->net, hop->link, direction, result ? stream->result_bytes : stream->cut_bytes[cut], flow->now_ns,
+              task);
     return 0;
 }
 
-static int arrive_at_station(struct flow *flow, struct task *task)
+/* The result is at task->hop and belongs to the device. */
+static int go_down(struct flow *flow, struct task *task)
+{
+    if (task->hop == 0)
+        return end_task(flow, task);
+    task->hop--;
+    return send(flow, task, LINK_DOWN);
+}
+
+/* What task->hop has to do is done. */
+static int leave_hop(struct flow *flow, struct task *task)
 {
     const struct flow_stream *stream = stream_of(flow, task);
-    task->record.transmit_ns = flow->now_ns - task->since_ns;
-    task->since_ns = flow->now_ns;
-    if (task->cut == stream->layer_count)
+    if (task->record.cuts[task->hop] < stream->layer_count || stream->result_to_station)
+        return send(flow, task, LINK_UP);
+    return stream->result_returns ? go_down(flow, task) : end_task(flow, task);
+}
+
+static int enter_station(struct flow *flow, struct task *task)
+{
+    const struct flow_stream *stream = stream_of(flow, task);
+    uint32_t cut = last_cut(stream, task);
+    if (cut == stream->layer_count)
         return end_task(flow, task);
     uint64_t id;
     struct station_job job = {
@@ -194,31 +237,51 @@ static int arrive_at_station(struct flow *flow, struct task *task)
         .started_ns = task->record.started_ns,
         .deadline_ns = stream->deadline_ns ? task->record.started_ns + stream->deadline_ns : INT64_MAX,
         .priority = stream->priority,
-        .layer_count = stream->layer_count - task->cut,
-        .layer_ns = stream->station_layer_ns + task->cut,
+        .weight = stream->weight,
+        .model = stream->model,
+        .first_layer = cut,
+        .layer_count = stream->layer_count - cut,
+        .layer_ns = stream->station_layer_ns + cut,
         .user = task,
     };
     return station_arrive(flow->station, &job, flow->now_ns, &id, flow->error);
 }
 
-static int arrive_back(struct flow *flow, struct task *task)
+/* task->hop has just got the task's tensors: computes its share, behind those that wait there. */
+static int enter_hop(struct flow *flow, struct task *task)
 {
-    task->record.return_ns = flow->now_ns - task->since_ns;
-    return end_task(flow, task);
+    uint32_t node = stream_of(flow, task)->hops[task->hop].node;
+    bool idle = !flow->nodes[node].queue.first;
+    append(&flow->nodes[node].queue, task);
+    if (idle)
+        flow_compute_first(flow, node);
+    return 0;
+}
+
+static int arrive_above(struct flow *flow, struct task *task)
+{
+    const struct flow_stream *stream = stream_of(flow, task);
+    task->record.transmit_ns += flow->now_ns - task->since_ns;
+    task->since_ns = flow->now_ns;
+    if (++task->hop == stream->hop_count)
+        return enter_station(flow, task);
+    bool forwards = task->record.cuts[task->hop] == task->record.cuts[task->hop - 1];
+    return forwards ? leave_hop(flow, task) : enter_hop(flow, task);
+}
+
+static int arrive_below(struct flow *flow, struct task *task)
+{
+    task->record.return_ns += flow->now_ns - task->since_ns;
+    return go_down(flow, task);
 }
 
 static int arrive(struct flow *flow, struct task *task, enum link_direction direction)
 {
-    return direction == LINK_UP ? arrive_at_station(flow, task) : arrive_back(flow, task);
-}
-
-static int64_t extra_ns(const struct flow_stream *stream, const struct task *task, enum link_direction direction)
-{
-    if (direction == LINK_DOWN)
-        return stream->down_extra_ns;
-    if (task->cut == stream->layer_count)
-        return stream->result_extra_up_ns;
-    return stream->up_extra_ns ? stream->up_extra_ns[task->cut] : 0;
+    if (task->dead) {
+        flow_put_back(flow, task);
+        return 0;
+    }
+    return direction == LINK_UP ? arrive_above(flow, task) : arrive_below(flow, task);
 }
 
 /* The net has delivered a frame: it arrives, or travels on for its extra time behind those before it. */
@@ -228,6 +291,7 @@ static int take_delivery(struct flow *flow, const struct link_delivery *delivery
     int64_t extra = extra_ns(stream_of(flow, task), task, delivery->direction);
     uint32_t number = 2 * delivery->link + (uint32_t)delivery->direction;
     struct queue *queue = &flow->directions[number];
+    flow->event_count++;
     if (extra == 0 && !queue->first)
         return arrive(flow, task, delivery->direction);
     task->due_ns = delivery->delivered_ns + extra;
@@ -241,46 +305,44 @@ static int take_delivery(struct flow *flow, const struct link_delivery *delivery
 
 /* ---- events */
 
-static void compute_first(struct flow *flow, uint32_t device)
-{
-    struct task *task = flow->devices[device].first;
-    if (!task)
-        return;
-    task->record.device_wait_ns = flow->now_ns - task->record.started_ns;
-    expect(flow, flow->first_device + device, flow->now_ns + stream_of(flow, task)->device_until_ns[task->cut]);
-}
-
 static int start_task(struct flow *flow, uint32_t stream)
 {
     struct stream_state *state = &flow->streams[stream];
-    uint32_t device = flow->setup.streams[stream].device;
     struct task *task = take_task(flow);
-    *task = (struct task){.cut = flow->cuts[stream]};
-    task->record = (struct flow_task){.stream = stream, .number = state->started++, .started_ns = flow->now_ns};
-    state->unfinished++;
-    bool idle = !flow->devices[device].first;
-    if (idle && task->cut == 0) { /* nothing to compute, nothing to wait for */
-        if (leave_device(flow, task) != 0)
-            return -1;
-        return expect_next_task(flow, stream);
-    }
-    append(&flow->devices[device], task);
-    if (idle)
-        compute_first(flow, device);
-    return expect_next_task(flow, stream);
+    flow->event_count++;
+    *task = (struct task){
+        .record = {.stream = stream,
+                   .number = state->started++,
+                   .started_ns = flow->now_ns,
+                   .cuts = flow->cuts + flow->first_cut[stream]},
+        .since_ns = flow->now_ns,
+    };
+    note_start(state, task);
+    bool idle = !flow->nodes[flow->setup.streams[stream].hops[0].node].queue.first;
+    int failed = idle && task->record.cuts[0] == 0 ? leave_hop(flow, task) : enter_hop(flow, task);
+    return failed ? -1 : flow_expect_start(flow, stream);
 }
 
-static int end_device_segment(struct flow *flow, uint32_t device)
+static int end_device_segment(struct flow *flow, uint32_t node)
 {
-    struct task *task = take_first(&flow->devices[device]);
-    compute_first(flow, device);
-    return leave_device(flow, task);
+    struct task *task = flow_take_first(&flow->nodes[node].queue);
+    flow->event_count++;
+    flow_compute_first(flow, node);
+    if (task->dead) {
+        flow_put_back(flow, task);
+        return 0;
+    }
+    if (task->hop == 0)
+        task->record.local_ns = flow->now_ns - task->record.started_ns;
+    else
+        task->record.remote_ns += flow->now_ns - task->since_ns;
+    return leave_hop(flow, task);
 }
 
 static int end_extra_way(struct flow *flow, uint32_t number)
 {
     struct queue *queue = &flow->directions[number];
-    struct task *task = take_first(queue);
+    struct task *task = flow_take_first(queue);
     if (queue->first)
         expect(flow, flow->first_direction + number, queue->first->due_ns);
     return arrive(flow, task, (enum link_direction)(number % 2));
@@ -290,17 +352,19 @@ static int end_slice(struct flow *flow, uint32_t worker)
 {
     struct station_end end;
     struct task *task = flow->workers[worker].task;
+    flow->event_count++;
     int done = station_slice_done(flow->station, flow->workers[worker].job, flow->now_ns, &end, flow->error);
     if (done <= 0)
         return done;
-    const struct flow_stream *stream = stream_of(flow, task);
-    task->record.remote_ns = end.running_ns;
-    task->record.queue_ns = flow->now_ns - task->since_ns - end.running_ns;
+    if (task->dead) {
+        flow_put_back(flow, task);
+        return 0;
+    }
+    task->record.station_ns = end.running_ns;
+    task->record.remote_ns += end.running_ns;
+    task->record.queue_ns += flow->now_ns - task->since_ns - end.running_ns;
     task->record.slices = end.slices;
-    if (!stream->result_returns)
-        return end_task(flow, task);
-    send(flow, task, LINK_DOWN, stream->result_bytes);
-    return 0;
+    return stream_of(flow, task)->result_returns ? go_down(flow, task) : end_task(flow, task);
 }
 
 static int take_event(struct flow *flow)
@@ -320,12 +384,14 @@ static int take_event(struct flow *flow)
 static int dispatch(struct flow *flow)
 {
     struct station_slice slice;
+    struct node_state *node = &flow->nodes[flow->setup.station];
     int answer, begun = 0;
     while ((answer = station_dispatch(flow->station, flow->now_ns, &slice, flow->error)) > 0) {
         struct task *task = slice.user;
-        const int64_t *until_ns = stream_of(flow, task)->station_until_ns + task->cut + slice.first_layer;
+        const struct flow_stream *stream = stream_of(flow, task);
+        const int64_t *until_ns = stream->station_until_ns + last_cut(stream, task) + slice.first_layer;
         flow->workers[slice.worker] = (struct worker){slice.job, task};
-        expect(flow, slice.worker, flow->now_ns + until_ns[slice.layer_count] - until_ns[0]);
+        expect(flow, slice.worker, flow->now_ns + computing_ns(node, until_ns[slice.layer_count] - until_ns[0]));
         begun++;
     }
     return answer < 0 ? -1 : begun;
@@ -343,13 +409,14 @@ static int take_moment(struct flow *flow)
 {
     struct link_delivery delivery;
     int taken = 0;
-    while (event_ns(flow) <= flow->now_ns || link_next_ns(flow->net) <= flow->now_ns) {
+    for (;;) {
         /* Deliveries come behind ends of computing and before starts of tasks. */
         bool event = event_ns(flow) <= flow->now_ns;
-        if (event && heap_thing(heap_first(&flow->events)) < flow->first_direction) {
-            if (take_event(flow) != 0)
-                return -1;
-        } else if (link_take(flow->net, flow->now_ns, &delivery)) {
+        bool computed = event && heap_thing(heap_first(&flow->events)) < flow->first_direction;
+        bool frame = !computed && link_next_ns(flow->net) <= flow->now_ns;
+        if (!event && !frame)
+            return taken;
+        if (frame && link_take(flow->net, flow->now_ns, &delivery)) {
             if (take_delivery(flow, &delivery) != 0)
                 return -1;
         } else if (event && take_event(flow) != 0) {
@@ -357,37 +424,44 @@ static int take_moment(struct flow *flow)
         }
         taken++;
     }
-    return taken;
 }
 
-static uint64_t unfinished(const struct flow *flow)
+static int take_changes(struct flow *flow)
 {
-    uint64_t count = 0;
-    for (uint32_t i = 0; i < flow->setup.stream_count; i++)
-        count += flow->streams[i].unfinished;
-    return count;
+    const struct flow_driver *driver = flow->driver;
+    if (flow->change_ns > flow->now_ns)
+        return 0;
+    if (driver->change(driver->context, flow, flow->now_ns, flow->error) != 0)
+        return -1;
+    flow->change_ns = driver->change_ns(driver->context);
+    return 0;
 }
 
 static int64_t next_moment_ns(const struct flow *flow)
 {
     int64_t next_ns = event_ns(flow), net_ns = link_next_ns(flow->net), wake_ns = station_wake_ns(flow->station);
     next_ns = net_ns < next_ns ? net_ns : next_ns;
-    return wake_ns < next_ns ? wake_ns : next_ns;
+    next_ns = wake_ns < next_ns ? wake_ns : next_ns;
+    if (next_ns == INT64_MAX && flow->held == 0)
+        return INT64_MAX; /* nobody is there for whom anything could change */
+    return flow->change_ns < next_ns ? flow->change_ns : next_ns;
 }
 
 /* Nothing will happen any more. */
 static int check_finished(struct flow *flow)
 {
-    if (unfinished(flow))
-        return instance_misbehaved(
-            flow->scheduler, flow->error,
-            "as scheduler it leaves %u jobs waiting for ever: it answered NAPM_WAIT, and nothing "
-            "else will happen",
-            station_jobs(flow->station));
-    for (uint32_t i = 0; i < flow->setup.stream_count; i++)
-        if (flow->streams[i].waiting)
+    for (uint32_t i = 0; i < flow->setup.stream_count; i++) {
+        const struct stream_state *state = &flow->streams[i];
+        if (state->oldest)
+            return instance_misbehaved(
+                flow->scheduler, flow->error,
+                "as scheduler it leaves %u jobs waiting for ever: it answered NAPM_WAIT, and nothing "
+                "else will happen",
+                station_jobs(flow->station));
+        if (state->waiting && state->away == 0)
             return error_set(flow->error, ERROR_PLUGIN,
                              "the load generator of stream %u waits for a task to end while none is unfinished", i);
+    }
     return 0;
 }
 
@@ -395,16 +469,16 @@ static int run(struct flow *flow, const atomic_bool *cancel)
 {
     uint32_t moments = 0, idle_wakes = 0;
     for (uint32_t i = 0; i < flow->setup.stream_count; i++)
-        if (expect_next_task(flow, i) != 0)
+        if (flow_expect_start(flow, i) != 0)
             return -1;
-    for (;;) {
+    while (!flow->stopped) {
         int64_t next_ns = next_moment_ns(flow);
         if (next_ns == INT64_MAX)
             return check_finished(flow);
         if (cancel && ++moments % EVENTS_BETWEEN_LOOKS == 0 && atomic_load_explicit(cancel, memory_order_relaxed))
             return error_set(flow->error, ERROR_CANCELLED, "stopped");
         flow->now_ns = next_ns > flow->now_ns ? next_ns : flow->now_ns;
-        int taken = take_moment(flow), begun = taken < 0 ? -1 : dispatch(flow);
+        int taken = take_changes(flow) != 0 ? -1 : take_moment(flow), begun = taken < 0 ? -1 : dispatch(flow);
         if (begun < 0)
             return -1;
         idle_wakes = taken || begun ? 0 : idle_wakes + 1;
@@ -413,6 +487,27 @@ static int run(struct flow *flow, const atomic_bool *cancel)
                                        "as scheduler it asked %d times in a row to be woken without picking a job",
                                        MOST_IDLE_WAKES);
     }
+    return 1;
+}
+
+static void reset_nodes(struct flow *flow)
+{
+    for (uint32_t i = 0; i < flow->setup.node_count; i++) {
+        struct node_state *node = &flow->nodes[i];
+        node->queue = (struct queue){0};
+        node->speed = 1;
+        if (node->variation > 0) {
+            char name[32];
+            snprintf(name, sizeof(name), "computing:%u", i);
+            random_seed(&node->random, flow->setup.seed, name);
+        }
+    }
+}
+
+static bool is_instant(const struct link_conditions *conditions)
+{
+    return conditions->bytes_per_s <= 0 && conditions->delay_ns <= 0 && conditions->jitter_ns <= 0 &&
+           conditions->loss <= 0;
 }
 
 static void reset(struct flow *flow)
@@ -421,11 +516,16 @@ static void reset(struct flow *flow)
     if (flow->interrupted)
         refill_pool(flow);
     flow->interrupted = true; /* until it has ended well */
+    flow->stopped = false;
+    flow->held = 0;
+    flow->event_count = 0;
     heap_clear(&flow->events);
     link_net_reset(flow->net);
+    reset_nodes(flow);
     memset(flow->streams, 0, setup->stream_count * sizeof(*flow->streams));
-    memset(flow->devices, 0, setup->node_count * sizeof(*flow->devices));
     memset(flow->directions, 0, 2 * (size_t)setup->link_count * sizeof(*flow->directions));
+    for (uint32_t i = 0; i < 2 * setup->link_count; i++)
+        flow->instant[i] = is_instant(&setup->links[i / 2].conditions[i % 2]);
     flow->now_ns = 0;
 }
 
@@ -438,11 +538,12 @@ int flow_run(struct flow *flow, const uint32_t *cuts, struct instance *scheduler
     flow->scheduler = scheduler;
     flow->error = error;
     flow->station = station_new(scheduler, flow->setup.workers);
-    int failed = run(flow, cancel);
-    flow->interrupted = failed != 0;
+    flow->change_ns = driver->change_ns ? driver->change_ns(driver->context) : INT64_MAX;
+    int result = run(flow, cancel);
+    flow->interrupted = result != 0;
     station_free(flow->station);
     flow->station = NULL;
-    return failed;
+    return result;
 }
 
 /* ---- life */
@@ -455,11 +556,16 @@ struct flow *flow_new(const struct flow_setup *setup)
     flow->first_direction = flow->first_device + setup->node_count;
     flow->first_stream = flow->first_direction + 2 * setup->link_count;
     flow->next_chunk = 64;
-    uint32_t sources = flow->first_stream + setup->stream_count;
-    heap_init(&flow->events, sources, false);
+    heap_init(&flow->events, flow->first_stream + setup->stream_count, false);
     flow->streams = NEW_ARRAY(struct stream_state, setup->stream_count);
-    flow->devices = NEW_ARRAY(struct queue, setup->node_count);
+    flow->first_cut = NEW_ARRAY(uint32_t, setup->stream_count + 1);
+    for (uint32_t i = 0; i < setup->stream_count; i++)
+        flow->first_cut[i + 1] = flow->first_cut[i] + setup->streams[i].hop_count;
+    flow->nodes = NEW_ARRAY(struct node_state, setup->node_count);
+    for (uint32_t i = 0; setup->variation && i < setup->node_count; i++)
+        flow->nodes[i].variation = setup->variation[i];
     flow->directions = NEW_ARRAY(struct queue, 2 * (size_t)setup->link_count);
+    flow->instant = NEW_ARRAY(bool, 2 * (size_t)setup->link_count);
     flow->workers = NEW_ARRAY(struct worker, setup->workers);
     flow->net = link_net_new(setup->links, setup->link_count, setup->seed);
     return flow;
@@ -475,13 +581,22 @@ void flow_free(struct flow *flow)
     heap_free(&flow->events);
     link_net_free(flow->net);
     free(flow->streams);
-    free(flow->devices);
+    free(flow->first_cut);
+    free(flow->nodes);
     free(flow->directions);
+    free(flow->instant);
     free(flow->workers);
+    free(flow->passing);
+    free(flow->first_passing);
     free(flow);
 }
 
 int64_t flow_now_ns(void *flow)
 {
     return ((const struct flow *)flow)->now_ns;
+}
+
+uint64_t flow_events(const struct flow *flow)
+{
+    return flow->event_count;
 }

@@ -4,7 +4,7 @@
  * it is header only and laid out for the cache: an entry is one 128-bit key whose low 32 bits are the thing itself, and
  * the four children of an entry fill one cache line.
  *
- * Adding, and changing or removing the first, cost O(log n); nothing allocates. A queue made with places can also find a
+ * Adding, and changing or removing the first, cost O(log n); nothing allocates. A queue that keeps places can also find a
  * thing wherever it stands, to change or remove it in O(log n); without, removing a thing looks through all of them.
  * A thing may be in the queue once.
  */
@@ -25,7 +25,7 @@ __extension__ typedef unsigned __int128 heap_key;
 struct heap {
     heap_key *entries; /* entries[1] begins a cache line */
     uint32_t *places; /* by thing: where it stands, or HEAP_ABSENT; NULL where not kept */
-    uint32_t count;
+    uint32_t count, things;
     heap_key *block; /* what entries is part of */
 };
 
@@ -34,21 +34,34 @@ static inline uint32_t heap_thing(heap_key key)
     return (uint32_t)key;
 }
 
+static inline void heap_free(struct heap *heap)
+{
+    free(heap->block);
+    free(heap->places);
+}
+
+/* From now on it keeps places. May be asked for at any time, and again. */
+static inline void heap_keep_places(struct heap *heap)
+{
+    if (heap->places)
+        return;
+    heap->places = NEW_ARRAY(uint32_t, heap->things);
+    for (uint32_t i = 0; i < heap->things; i++)
+        heap->places[i] = HEAP_ABSENT;
+    for (uint32_t at = 0; at < heap->count; at++)
+        heap->places[heap_thing(heap->entries[at])] = at;
+}
+
 /* Room for things 0..things-1; `with_places`: see above. */
 static inline void heap_init(struct heap *heap, uint32_t things, bool with_places)
 {
     heap->block = memory_new_aligned(((size_t)things + HEAP_ARITY) * sizeof(heap_key));
     heap->entries = heap->block + HEAP_ARITY - 1;
-    heap->places = with_places ? NEW_ARRAY(uint32_t, things) : NULL;
+    heap->places = NULL;
     heap->count = 0;
-    for (uint32_t i = 0; with_places && i < things; i++)
-        heap->places[i] = HEAP_ABSENT;
-}
-
-static inline void heap_free(struct heap *heap)
-{
-    free(heap->block);
-    free(heap->places);
+    heap->things = things;
+    if (with_places)
+        heap_keep_places(heap);
 }
 
 static inline void heap_place(struct heap *heap, uint32_t at, heap_key key)

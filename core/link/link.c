@@ -61,8 +61,8 @@ struct direction {
         } shared;
     } air;
     struct frame *first, *last; /* in flight and waiting, in the order sent */
-    const struct link_conditions *conditions;
-    struct sequence *sequence; /* NULL where nothing is random */
+    struct link_conditions *conditions;
+    struct sequence *sequence; /* NULL where nothing has been random yet */
     int64_t last_delivery_ns;
     uint32_t medium; /* index, or NO_MEDIUM: air of its own */
 };
@@ -85,10 +85,11 @@ struct chunk {
 };
 
 struct link_net {
-    struct link_spec *specs;
+    struct link_spec *specs; /* with the conditions of now */
+    struct link_spec *first_specs; /* NULL where nothing has changed */
     struct direction *directions; /* 2 * link + enum link_direction */
     struct medium *media;
-    struct sequence *sequences;
+    uint64_t seed;
     struct heap departures; /* media by the time of their next departure */
     struct heap arrivals; /* directions by the time at which their first frame in flight arrives */
     struct frame *pool;
@@ -327,11 +328,6 @@ static int compare_numbers(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static bool shares_air(const struct link_spec *spec, unsigned direction)
-{
-    return spec->medium != LINK_NO_MEDIUM && spec->conditions[direction].bytes_per_s > 0;
-}
-
 /* Numbers the media from 0 and lists the members of each. */
 static void make_media(struct link_net *net)
 {
@@ -350,7 +346,7 @@ static void make_media(struct link_net *net)
         struct direction *direction = &net->directions[i];
         const struct link_spec *spec = &net->specs[i / 2];
         direction->medium = NO_MEDIUM;
-        if (!shares_air(spec, i % 2))
+        if (spec->medium == LINK_NO_MEDIUM)
             continue;
         const uint32_t *number = bsearch(&spec->medium, numbers, net->medium_count, sizeof(*numbers), compare_numbers);
         direction->medium = (uint32_t)(number - numbers);
@@ -373,25 +369,30 @@ static bool is_random(const struct link_conditions *conditions)
     return conditions->jitter_ns > 0 || conditions->loss > 0;
 }
 
-/* A random sequence for each direction that needs one, named after it: adding a link leaves the others' alone. */
-static void make_sequences(struct link_net *net, uint64_t seed)
+/*
+ * Each direction that needs one has a random sequence, named after it: adding a link leaves the others' alone, and so does
+ * a change of conditions.
+ */
+static void settle_sequence(struct link_net *net, struct direction *direction)
 {
-    size_t count = 0;
-    for (uint32_t i = 0; i < 2 * net->link_count; i++)
-        count += is_random(net->directions[i].conditions);
-    net->sequences = NEW_ARRAY(struct sequence, count);
-    struct sequence *sequence = net->sequences;
-    for (uint32_t i = 0; i < 2 * net->link_count; i++) {
-        struct direction *direction = &net->directions[i];
-        if (!is_random(direction->conditions))
-            continue;
+    if (!is_random(direction->conditions))
+        return;
+    if (!direction->sequence) {
+        uint32_t index = (uint32_t)(direction - net->directions);
         char name[32];
-        snprintf(name, sizeof(name), "link:%u:%s", i / 2, i % 2 == LINK_UP ? "up" : "down");
-        random_seed(&sequence->start, seed, name);
-        sequence->now = sequence->start;
-        sequence->loss_log = log1p(-direction->conditions->loss);
-        direction->sequence = sequence++;
+        snprintf(name, sizeof(name), "link:%u:%s", index / 2, index % 2 == LINK_UP ? "up" : "down");
+        direction->sequence = NEW(struct sequence);
+        random_seed(&direction->sequence->start, net->seed, name);
+        direction->sequence->now = direction->sequence->start;
     }
+    direction->sequence->loss_log = log1p(-direction->conditions->loss);
+}
+
+static void set_conditions(struct link_net *net, struct direction *direction, const struct link_conditions *conditions)
+{
+    *direction->conditions = *conditions;
+    direction->conditions->loss = fmin(conditions->loss, LINK_MAX_LOSS);
+    settle_sequence(net, direction);
 }
 
 struct link_net *link_net_new(const struct link_spec *links, uint32_t count, uint64_t seed)
@@ -401,13 +402,12 @@ struct link_net *link_net_new(const struct link_spec *links, uint32_t count, uin
     net->next_chunk_frames = FIRST_CHUNK_FRAMES;
     net->specs = memory_copy(links, (size_t)count * sizeof(*links));
     net->directions = memory_new_aligned((size_t)count * 2 * sizeof(struct direction));
+    net->seed = seed;
     for (uint32_t i = 0; i < 2 * count; i++) {
-        struct link_conditions *conditions = &net->specs[i / 2].conditions[i % 2];
-        conditions->loss = fmin(conditions->loss, LINK_MAX_LOSS);
-        net->directions[i].conditions = conditions;
+        net->directions[i].conditions = &net->specs[i / 2].conditions[i % 2];
+        set_conditions(net, &net->directions[i], &links[i / 2].conditions[i % 2]);
     }
     make_media(net);
-    make_sequences(net, seed);
     heap_init(&net->departures, net->medium_count, true);
     heap_init(&net->arrivals, 2 * count, false);
     return net;
@@ -427,10 +427,12 @@ void link_net_free(struct link_net *net)
     }
     heap_free(&net->departures);
     heap_free(&net->arrivals);
-    free(net->sequences);
+    for (uint32_t i = 0; i < 2 * net->link_count; i++)
+        free(net->directions[i].sequence);
     free(net->media);
     free(net->directions);
     free(net->specs);
+    free(net->first_specs);
     free(net);
 }
 
@@ -458,6 +460,8 @@ void link_net_reset(struct link_net *net)
     for (uint32_t i = 0; i < 2 * net->link_count; i++) {
         struct direction *direction = &net->directions[i];
         clear_direction(net, direction, NULL, NULL);
+        if (net->first_specs)
+            set_conditions(net, direction, &net->first_specs[i / 2].conditions[i % 2]);
         if (direction->sequence)
             direction->sequence->now = direction->sequence->start;
     }
@@ -562,6 +566,71 @@ void link_drop(struct link_net *net, uint32_t link, int64_t now_ns, void (*drop)
         heap_remove(&net->arrivals, i);
         clear_direction(net, direction, drop, context);
     }
+}
+
+/* ---- changing it */
+
+static air_time scaled(air_time air, double by)
+{
+    return air_of_double((double)air * 0x1p-32 * by);
+}
+
+/* What is left of the air of each frame takes `by` times as long; with it, all frames not yet out move. */
+static void stretch_own_air(struct link_net *net, struct direction *direction, int64_t now_ns, double by)
+{
+    air_time now = air_of_ns(now_ns);
+    int64_t before_ns = 0;
+    if (direction->air.free_at <= now)
+        return;
+    direction->air.free_at = now + scaled(direction->air.free_at - now, by);
+    for (struct frame *frame = direction->first; frame; frame = frame->next) {
+        if (frame->when.left.transmitted_ns > now_ns) {
+            air_time left = air_of_ns(frame->when.left.transmitted_ns - now_ns);
+            frame->when.left.transmitted_ns = air_to_ns(now + scaled(left, by));
+            frame->when.left.delivered_ns = add_saturated(frame->when.left.transmitted_ns, frame->latency_ns);
+        }
+        if (frame->when.left.delivered_ns < before_ns)
+            frame->when.left.delivered_ns = before_ns;
+        before_ns = frame->when.left.delivered_ns;
+    }
+    direction->last_delivery_ns = before_ns;
+    heap_keep_places(&net->arrivals);
+    heap_set(&net->arrivals, arrival_key(net, direction));
+}
+
+static void stretch_shared_air(struct link_net *net, struct direction *direction, int64_t now_ns, double by)
+{
+    struct medium *medium = &net->media[direction->medium];
+    struct frame *first = direction->air.shared.waiting;
+    if (!first)
+        return;
+    uint32_t member = direction->air.shared.member;
+    medium_advance(medium, now_ns);
+    heap_keep_places(&medium->active);
+    air_time finish = key_finish(medium->active.entries[heap_find(&medium->active, member)]);
+    air_time left = finish > medium->virtual_now ? finish - medium->virtual_now : 0;
+    heap_set(&medium->active, finish_key(medium->virtual_now + scaled(left, by), member));
+    for (struct frame *frame = first->next; frame; frame = frame->next)
+        frame->when.air = scaled(frame->when.air, by);
+    expect_departure(net, medium);
+}
+
+void link_change(struct link_net *net, uint32_t link, enum link_direction way, const struct link_conditions *conditions,
+                 int64_t now_ns)
+{
+    struct direction *direction = &net->directions[2 * (size_t)link + way];
+    advance(net, now_ns);
+    if (!net->first_specs)
+        net->first_specs = memory_copy(net->specs, (size_t)net->link_count * sizeof(*net->specs));
+    double before = direction->conditions->bytes_per_s, after = conditions->bytes_per_s;
+    set_conditions(net, direction, conditions);
+    if (before <= 0 || before == after) /* a link that is not shaped has nothing under way */
+        return;
+    double by = after > 0 ? before / after : 0;
+    if (has_own_air(direction))
+        stretch_own_air(net, direction, net->now_ns, by);
+    else
+        stretch_shared_air(net, direction, net->now_ns, by);
 }
 
 /* ---- expectation */

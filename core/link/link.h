@@ -57,12 +57,19 @@ struct link_net;
 struct link_net *link_net_new(const struct link_spec *links, uint32_t count, uint64_t seed);
 void link_net_free(struct link_net *net);
 
-/* Forgets all frames and starts the random sequences anew: for evaluating plan after plan without allocation. */
+/* Forgets all frames and changes, and starts the random sequences anew: for evaluating plan after plan without allocation. */
 void link_net_reset(struct link_net *net);
 
 /* Hands a frame over. Times of calls never decrease. `frame` is the caller's. */
 void link_send(struct link_net *net, uint32_t link, enum link_direction direction, uint64_t bytes, int64_t now_ns,
                void *frame);
+
+/*
+ * New conditions from now on. What is being transmitted goes on at the new rate; frames handed over before keep the delay
+ * that they drew. link_net_reset puts the first conditions back.
+ */
+void link_change(struct link_net *net, uint32_t link, enum link_direction direction,
+                 const struct link_conditions *conditions, int64_t now_ns);
 
 /* When the state next changes by itself (a frame leaves or arrives), INT64_MAX: never. Call link_take then. */
 int64_t link_next_ns(const struct link_net *net);
