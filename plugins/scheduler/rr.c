@@ -6,22 +6,12 @@
  */
 #include <stdlib.h>
 
-#include <napm/plugin.h>
-#include <napm/scheduler.h>
-
 #include "queue.h"
+#include "turn.h"
 
 enum { OPTION_QUANTUM, OPTION_COUNT };
 
-static const struct napm_option quantum_option = {
-    .size = sizeof(quantum_option),
-    .type = NAPM_OPTION_DURATION,
-    .name = "quantum",
-    .default_text = "1ms",
-    .help = "Expected running time that a job may use before the next one has its turn.",
-    .minimum = 1,
-    .maximum = 9.3e18,
-};
+TURN_OPTION(quantum_option, 1, "Expected running time that a job may use before the next one has its turn.");
 static const struct napm_option *const options_table[OPTION_COUNT] = {[OPTION_QUANTUM] = &quantum_option};
 
 struct rr {
@@ -62,16 +52,6 @@ static int32_t ready(void *self, struct napm_job *job, int64_t now_ns)
     return status;
 }
 
-static uint32_t layers_that_fit(const struct napm_job *job, int64_t quantum_ns)
-{
-    uint32_t next = job->layers_done;
-    int64_t left_ns = quantum_ns;
-    do
-        left_ns -= job->layer_ns[next++];
-    while (next < job->layer_count && job->layer_ns[next] <= left_ns);
-    return next - job->layers_done;
-}
-
 static int32_t pick(void *self, int64_t now_ns, struct napm_pick *pick)
 {
     (void)now_ns;
@@ -80,7 +60,7 @@ static int32_t pick(void *self, int64_t now_ns, struct napm_pick *pick)
     if (!job)
         return NAPM_WAIT;
     pick->job = job->id;
-    pick->layer_count = layers_that_fit(job, rr->quantum_ns);
+    pick->layer_count = turn_layers(job, rr->quantum_ns);
     return NAPM_OK;
 }
 

@@ -36,6 +36,9 @@ for partitioner in device-only station-only neurosurgeon greedy-delay greedy-var
         check "$partitioner under $scheduler: all tasks end well" all_end_well $partitioner $scheduler
     done
 done
+for scheduler in srpt edf priority wfq; do
+    check "greedy-delay under $scheduler: all tasks end well" all_end_well greedy-delay $scheduler
+done
 for arrivals in '{ plugin = "poisson"; interval = "5ms"; }' '{ plugin = "closed-loop"; }'; do
     sed "s/{ plugin = \"periodic\"[^}]*}/$arrivals/" "$work/s.cfg" >"$work/a.cfg"
     check "arrivals = $arrivals" napm run "$work/a.cfg"

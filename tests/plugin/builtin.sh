@@ -18,7 +18,7 @@ keeps() {
     fi
 }
 
-for name in device-only station-only neurosurgeon greedy-delay greedy-variance exhaustive fifo sjf rr closed-loop reference onednn; do
+for name in device-only station-only neurosurgeon greedy-delay greedy-variance exhaustive fifo sjf rr srpt edf priority wfq closed-loop reference onednn; do
     keeps "$name"
 done
 keeps replay --no-values

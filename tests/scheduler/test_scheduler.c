@@ -9,189 +9,8 @@
 
 #include <cmocka.h>
 
-#include "core/base/memory.h"
-#include "core/base/random.h"
-#include "core/station/station.h"
 #include "tests/builtin_plugins.h"
-
-#define MOST_LAYERS 8
-#define MOST_JOBS 64
-#define MOST_WORKERS 4
-
-/* A job to be run, and what became of it. */
-struct work {
-    int64_t arrives_ns;
-    uint32_t stream;
-    uint32_t layer_count;
-    int64_t layer_ns[MOST_LAYERS];
-    int64_t ended_ns; /* -1: not yet */
-    uint32_t slices;
-};
-
-/* One slice that was run. */
-struct step {
-    size_t work;
-    uint32_t first_layer, layer_count;
-    int64_t start_ns;
-};
-
-static struct catalogue *catalogue;
-static struct step steps[MOST_JOBS * MOST_LAYERS];
-static size_t step_count;
-
-static int open_catalogue(void **state)
-{
-    (void)state;
-    catalogue = builtin_catalogue();
-    return catalogue ? 0 : -1;
-}
-
-static int close_catalogue(void **state)
-{
-    (void)state;
-    catalogue_close(catalogue);
-    return 0;
-}
-
-static struct instance *open_scheduler(const char *name, const char *quantum)
-{
-    struct error error = {0};
-    const char *const options[] = {"quantum", quantum, NULL};
-    struct instance *instance =
-        builtin_instance(catalogue, NAPM_KIND_SCHEDULER, name, quantum ? options : NULL, 1, &error);
-    if (!instance)
-        fail_msg("%s", error.text);
-    return instance;
-}
-
-static int64_t total_ns(const struct work *work)
-{
-    int64_t sum = 0;
-    for (uint32_t i = 0; i < work->layer_count; i++)
-        sum += work->layer_ns[i];
-    return sum;
-}
-
-/* ---- virtual time */
-
-/* A worker with a slice, until when. */
-struct worker {
-    int64_t until_ns; /* INT64_MAX: idle */
-    uint64_t job;
-};
-
-struct drive {
-    struct station *station;
-    struct work *works;
-    size_t count, arrived;
-    struct worker workers[MOST_WORKERS];
-    uint32_t worker_count;
-};
-
-static int64_t next_event_ns(const struct drive *drive)
-{
-    int64_t next_ns = station_wake_ns(drive->station);
-    if (drive->arrived < drive->count && drive->works[drive->arrived].arrives_ns < next_ns)
-        next_ns = drive->works[drive->arrived].arrives_ns;
-    for (uint32_t i = 0; i < drive->worker_count; i++)
-        if (drive->workers[i].until_ns < next_ns)
-            next_ns = drive->workers[i].until_ns;
-    return next_ns;
-}
-
-static void end_slices(struct drive *drive, int64_t now_ns)
-{
-    for (uint32_t i = 0; i < drive->worker_count; i++) {
-        struct station_end end;
-        struct error error;
-        if (drive->workers[i].until_ns != now_ns)
-            continue;
-        int status = station_slice_done(drive->station, drive->workers[i].job, now_ns, &end, &error);
-        assert_true(status >= 0);
-        drive->workers[i].until_ns = INT64_MAX;
-        if (status == 1) {
-            struct work *work = end.user;
-            assert_int_equal(work->ended_ns, -1);
-            assert_int_equal(end.running_ns, total_ns(work));
-            work->ended_ns = now_ns;
-            work->slices = end.slices;
-        }
-    }
-}
-
-static void let_arrive(struct drive *drive, int64_t now_ns)
-{
-    for (; drive->arrived < drive->count && drive->works[drive->arrived].arrives_ns == now_ns; drive->arrived++) {
-        struct work *work = &drive->works[drive->arrived];
-        struct station_job job = {.stream = work->stream,
-                                  .task = drive->arrived,
-                                  .deadline_ns = INT64_MAX,
-                                  .layer_count = work->layer_count,
-                                  .layer_ns = work->layer_ns,
-                                  .user = work};
-        struct error error;
-        uint64_t id;
-        work->ended_ns = -1;
-        assert_int_equal(station_arrive(drive->station, &job, now_ns, &id, &error), 0);
-    }
-}
-
-static void start_slices(struct drive *drive, int64_t now_ns)
-{
-    struct station_slice slice;
-    struct error error = {0};
-    int status;
-    while ((status = station_dispatch(drive->station, now_ns, &slice, &error)) == 1) {
-        struct worker *worker = &drive->workers[slice.worker];
-        assert_int_equal(worker->until_ns, INT64_MAX);
-        const struct work *work = slice.user;
-        *worker = (struct worker){now_ns, slice.job};
-        for (uint32_t i = 0; i < slice.layer_count; i++)
-            worker->until_ns += work->layer_ns[slice.first_layer + i];
-        assert_true(step_count < sizeof(steps) / sizeof(steps[0]));
-        steps[step_count++] =
-            (struct step){(size_t)(work - drive->works), slice.first_layer, slice.layer_count, now_ns};
-    }
-    if (status < 0)
-        fail_msg("%s", error.text);
-}
-
-/* Runs the works (ascending by arrival) to their ends; fills their ended_ns and the list of steps. */
-static void run(struct instance *scheduler, uint32_t workers, struct work *works, size_t count)
-{
-    struct drive drive = {.works = works, .count = count, .worker_count = workers};
-    drive.station = station_new(scheduler, workers);
-    for (uint32_t i = 0; i < workers; i++)
-        drive.workers[i].until_ns = INT64_MAX;
-    step_count = 0;
-    for (int64_t now_ns; (now_ns = next_event_ns(&drive)) != INT64_MAX;) {
-        end_slices(&drive, now_ns);
-        let_arrive(&drive, now_ns);
-        start_slices(&drive, now_ns);
-    }
-    assert_int_equal(station_jobs(drive.station), 0);
-    for (size_t i = 0; i < count; i++)
-        assert_true(works[i].ended_ns >= works[i].arrives_ns + total_ns(&works[i]));
-    station_free(drive.station);
-}
-
-static void run_with(const char *name, const char *quantum, uint32_t workers, struct work *works, size_t count)
-{
-    struct instance *scheduler = open_scheduler(name, quantum);
-    run(scheduler, workers, works, count);
-    instance_close(scheduler);
-}
-
-static void assert_steps(const struct step *expected, size_t count)
-{
-    assert_int_equal(step_count, count);
-    for (size_t i = 0; i < count; i++) {
-        assert_int_equal(steps[i].work, expected[i].work);
-        assert_int_equal(steps[i].first_layer, expected[i].first_layer);
-        assert_int_equal(steps[i].layer_count, expected[i].layer_count);
-        assert_int_equal(steps[i].start_ns, expected[i].start_ns);
-    }
-}
+#include "tests/scheduler/drive.h"
 
 /* ---- cases made by hand */
 
@@ -261,7 +80,7 @@ static void rr_takes_as_many_layers_as_fit_the_quantum_and_at_least_one(void **s
         {0, 3, 1, 207}, /* 250 is more than the quantum, and has its turn all the same */
         {0, 4, 2, 457},
     };
-    run_with("rr", "100ns", 1, works, 3);
+    run_with("rr", OPTIONS("quantum", "100ns"), 1, works, 3);
     assert_steps(expected, 7);
     assert_int_equal(works[0].slices, 4);
     assert_int_equal(works[1].ended_ns, 207);
@@ -277,7 +96,7 @@ static void rr_lets_equal_jobs_advance_side_by_side(void **state)
         for (int k = 0; k < 8; k++)
             works[i].layer_ns[k] = 1000;
     }
-    run_with("rr", "2us", 1, works, JOBS);
+    run_with("rr", OPTIONS("quantum", "2us"), 1, works, JOBS);
     assert_int_equal(step_count, JOBS * 4);
     for (size_t i = 0; i < step_count; i++) {
         assert_int_equal(steps[i].work, i % JOBS);
@@ -299,29 +118,11 @@ static void rr_refuses_a_quantum_of_nothing(void **state)
     (void)state;
     struct error error = {0};
     const char *const options[] = {"quantum", "0", NULL};
-    assert_null(builtin_instance(catalogue, NAPM_KIND_SCHEDULER, "rr", options, 1, &error));
+    assert_null(builtin_instance(plugins, NAPM_KIND_SCHEDULER, "rr", options, 1, &error));
     assert_non_null(strstr(error.text, "quantum"));
 }
 
 /* ---- random cases against plain models */
-
-static uint64_t below(struct random *random, uint64_t bound)
-{
-    return random_bits(random) % bound;
-}
-
-static size_t random_works(struct random *random, struct work *works, size_t most, uint64_t arrival_spread_ns)
-{
-    size_t count = 1 + below(random, most);
-    int64_t at_ns = 0;
-    for (size_t i = 0; i < count; i++) {
-        at_ns += (int64_t)below(random, arrival_spread_ns + 1);
-        works[i] = (struct work){.arrives_ns = at_ns, .layer_count = 1 + (uint32_t)below(random, MOST_LAYERS)};
-        for (uint32_t k = 0; k < works[i].layer_count; k++)
-            works[i].layer_ns[k] = 1 + (int64_t)below(random, 100);
-    }
-    return count;
-}
 
 static double mean_waiting_of_order(const struct work *works, const size_t *order, size_t count)
 {
@@ -434,7 +235,7 @@ static void each_agrees_with_a_plain_model_on_random_arrivals(void **state)
     (void)state;
     struct random random;
     struct instance *fifo = open_scheduler("fifo", NULL), *sjf = open_scheduler("sjf", NULL);
-    struct instance *rr = open_scheduler("rr", "120ns");
+    struct instance *rr = open_with_quantum("rr", "120ns");
     random_seed(&random, 4, "plain");
     for (int round = 0; round < 300; round++) {
         struct work works[MOST_JOBS], expected[MOST_JOBS];
@@ -457,7 +258,8 @@ static void each_agrees_with_a_plain_model_on_random_arrivals(void **state)
 
 static const struct {
     const char *name, *quantum;
-} all_schedulers[] = {{"fifo", NULL}, {"sjf", NULL}, {"rr", "150ns"}};
+} all_schedulers[] = {{"fifo", NULL},   {"sjf", NULL},       {"rr", "150ns"}, {"srpt", NULL}, {"srpt", "0ns"},
+                      {"edf", "100ns"}, {"priority", "0ns"}, {"wfq", NULL},   {"wfq", "50ns"}};
 #define SCHEDULERS (sizeof(all_schedulers) / sizeof(all_schedulers[0]))
 
 static void all_jobs_finish_whatever_the_number_of_workers(void **state)
@@ -466,7 +268,7 @@ static void all_jobs_finish_whatever_the_number_of_workers(void **state)
     struct random random;
     random_seed(&random, 6, "workers");
     for (size_t s = 0; s < SCHEDULERS; s++) {
-        struct instance *scheduler = open_scheduler(all_schedulers[s].name, all_schedulers[s].quantum);
+        struct instance *scheduler = open_with_quantum(all_schedulers[s].name, all_schedulers[s].quantum);
         for (int round = 0; round < 100; round++) {
             struct work works[MOST_JOBS];
             size_t count = random_works(&random, works, MOST_JOBS, 100);
@@ -495,7 +297,7 @@ static void cancelled_jobs_are_never_picked_again(void **state)
     (void)state;
     static const int64_t layer_ns[] = {100, 100};
     for (size_t s = 0; s < SCHEDULERS; s++) {
-        struct instance *scheduler = open_scheduler(all_schedulers[s].name, all_schedulers[s].quantum);
+        struct instance *scheduler = open_with_quantum(all_schedulers[s].name, all_schedulers[s].quantum);
         struct station *station = station_new(scheduler, 1);
         struct station_slice slice;
         struct station_end end;
@@ -536,7 +338,7 @@ static void jobs_left_at_the_end_are_given_back(void **state)
     (void)state;
     static const int64_t layer_ns[] = {100};
     for (size_t s = 0; s < SCHEDULERS; s++) {
-        struct instance *scheduler = open_scheduler(all_schedulers[s].name, all_schedulers[s].quantum);
+        struct instance *scheduler = open_with_quantum(all_schedulers[s].name, all_schedulers[s].quantum);
         struct station *station = station_new(scheduler, 1);
         struct station_slice slice;
         struct error error;

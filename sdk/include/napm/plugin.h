@@ -21,6 +21,7 @@
 #ifndef NAPM_PLUGIN_H
 #define NAPM_PLUGIN_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include <napm/host.h>
@@ -31,6 +32,12 @@ extern "C" {
 
 /* The version of the rules above: the number that the host and a plugin must share. */
 #define NAPM_ABI 1u
+
+/*
+ * 1 where the structure that `pointer` points to, of type `type`, is long enough to have `field`: ask so before using a
+ * field that was appended after version 1.0, because an older host has not got it.
+ */
+#define NAPM_HAS(pointer, type, field) ((pointer)->size >= offsetof(type, field) + sizeof((pointer)->field))
 
 /* First word of a descriptor list: "NAPM" read as a little-endian number. */
 #define NAPM_MAGIC 0x4d50414eu
