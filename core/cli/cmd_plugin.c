@@ -14,16 +14,17 @@
 #include "core/plugin/catalogue.h"
 #include "core/plugin/options.h"
 
+/* A list reads notes only: that a plugin was found says nothing of its code, which `napm plugin info` loads and checks. */
 static const char *state_of(const struct catalogue_entry *entry)
 {
-    return entry->refusal ? "refused" : entry->shadowed_by ? "hidden" : "ready";
+    return entry->refusal ? "refused" : entry->shadowed_by ? "hidden" : "found";
 }
 
 /* ---- list ---- */
 
 static const struct table_column list_columns[] = {
-    {"kind", "kind", TABLE_TEXT},     {"name", "name", TABLE_TEXT},   {"version", "version", TABLE_TEXT},
-    {"abi", "ABI", TABLE_COUNT},      {"state", "state", TABLE_TEXT}, {"file", "file", TABLE_TEXT},
+    {"kind", "kind", TABLE_TEXT},     {"name", "name", TABLE_TEXT},    {"version", "version", TABLE_EXACT},
+    {"abi", "ABI", TABLE_COUNT},      {"state", "state", TABLE_EXACT}, {"file", "file", TABLE_PATH},
     {"reason", "reason", TABLE_TEXT},
 };
 
@@ -48,8 +49,8 @@ static void add_entry(struct table *table, const struct catalogue_entry *entry)
 static void print_list(const struct catalogue *catalogue)
 {
     static const struct table_column columns[] = {
-        {"kind", "kind", TABLE_TEXT},   {"name", "name", TABLE_TEXT}, {"version", "version", TABLE_TEXT},
-        {"state", "state", TABLE_TEXT}, {"file", "file", TABLE_TEXT},
+        {"kind", "kind", TABLE_TEXT},    {"name", "name", TABLE_TEXT}, {"version", "version", TABLE_EXACT},
+        {"state", "state", TABLE_EXACT}, {"file", "file", TABLE_PATH},
     };
     struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
     for (size_t i = 0; i < catalogue_count(catalogue); i++) {
@@ -103,17 +104,20 @@ static int list(int argc, char **argv)
     struct common_options common = {0};
     const struct cli_option table[] = {OPTION_PLUGIN_PATH(common), OPTION_FORMAT(common), OPTION_COLOR(common),
                                        OPTION_VERBOSE(common)};
-    const struct cli_usage usage = {"napm plugin list",
-                                    "",
-                                    "the plugins found, where, and why a file was refused",
-                                    "Looks, in this order, at: --plugin-path, $NAPM_PLUGIN_PATH, "
-                                    "$XDG_DATA_HOME/napm/plugins, the installed folder.\n"
-                                    "Only notes in the files are read; no code of a plugin runs.",
-                                    "  napm plugin list\n  napm plugin list --plugin-path ./my-plugins --format json",
-                                    table,
-                                    OPTIONS_COUNT(table),
-                                    0,
-                                    0};
+    const struct cli_usage usage = {
+        "napm plugin list",
+        "",
+        "the plugins found, where, and why a file was refused",
+        "Looks, in this order, at: --plugin-path, $NAPM_PLUGIN_PATH, "
+        "$XDG_DATA_HOME/napm/plugins, the installed folder.\n"
+        "Only notes in the files are read; no code of a plugin runs. So \"found\" says that the "
+        "note fits this\nplatform; `napm plugin info` loads the file, and tells whether all of it "
+        "does.",
+        "  napm plugin list\n  napm plugin list --plugin-path ./my-plugins --format json",
+        table,
+        OPTIONS_COUNT(table),
+        0,
+        0};
     int first, result = options_parse(&usage, argc, argv, &first);
     struct error error = {0};
     if (result < 0) {
@@ -132,8 +136,8 @@ static int list(int argc, char **argv)
 /* ---- info ---- */
 
 static const struct table_column option_columns[] = {
-    {"name", "option", TABLE_TEXT},   {"type", "type", TABLE_TEXT},         {"default", "default", TABLE_TEXT},
-    {"range", "allowed", TABLE_TEXT}, {"help", "what it does", TABLE_TEXT},
+    {"name", "option", TABLE_EXACT},   {"type", "type", TABLE_EXACT},         {"default", "default", TABLE_EXACT},
+    {"range", "allowed", TABLE_PROSE}, {"help", "what it does", TABLE_PROSE},
 };
 
 static struct table *options_table(const struct napm_plugin *plugin)
@@ -170,7 +174,7 @@ static void print_plugin(const struct catalogue_entry *entry)
     printf("  ABI       %u\n", entry->abi);
     printf("  threads   %s\n", threading_text(plugin->threading));
     printf("  licence   %s\n", plugin->licence ? plugin->licence : "not stated");
-    printf("  options   %s\n", plugin->option_count ? "" : "none");
+    printf("  options%s\n", plugin->option_count ? "" : "   none");
     struct table *options = options_table(plugin);
     if (plugin->option_count)
         table_print(options, stdout, 4);

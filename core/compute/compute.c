@@ -148,7 +148,7 @@ const struct instance *compute_instance(const struct compute *compute)
 
 /* ---- preparing */
 
-static int check_operators(struct compute *compute, const struct model *model, struct error *error)
+int compute_supports(struct compute *compute, const struct model *model, struct error *error)
 {
     const struct napm_model *view = model_view(model);
     for (uint32_t i = 0; i < view->operator_count; i++) {
@@ -170,7 +170,7 @@ struct compute_model *compute_prepare(struct compute *compute, const struct mode
         if (known->model == model)
             return known;
     }
-    if (check_operators(compute, model, error))
+    if (compute_supports(compute, model, error))
         return NULL;
     struct napm_prepare how = {.size = sizeof(how), .threads = compute->threads};
     void *prepared = NULL;

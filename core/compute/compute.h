@@ -30,6 +30,8 @@ struct compute *compute_open(struct catalogue *catalogue, const struct compute_s
 void compute_close(struct compute *compute);
 const struct instance *compute_instance(const struct compute *compute);
 
+/* Whether the backend can compute every operator of a model, without preparing it. -1: the error names the first. */
+int compute_supports(struct compute *compute, const struct model *model, struct error *error);
 /* Checks that every operator is supported first (the error names node, operator, opset). The same model is prepared once. */
 struct compute_model *compute_prepare(struct compute *compute, const struct model *model, struct error *error);
 /* Frees a prepared model with its segments and executions (all put back) before the compute is closed. */

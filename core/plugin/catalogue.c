@@ -357,7 +357,7 @@ const struct catalogue_entry *catalogue_find(struct catalogue *catalogue, uint32
         return NULL;
     }
     if (load_file(catalogue, slot->file, &local)) {
-        error_set(error, ERROR_PLUGIN, "%s plugin '%s' cannot be used: %s: %s", catalogue_kind_name(kind), name,
+        error_set(error, ERROR_INPUT, "%s plugin '%s' cannot be used: %s: %s", catalogue_kind_name(kind), name,
                   slot->entry.path, local.text);
         return NULL;
     }

@@ -167,6 +167,7 @@ void descriptor_copy_sized(void *ours, size_t ours_bytes, const void *theirs)
     memcpy(ours, theirs, size < ours_bytes ? size : ours_bytes);
 }
 
+/* `what` lacks them: NULL is the plugin itself. */
 static int check_functions(const struct required *required, const void *table, const char *what, struct error *error)
 {
     int missing = 0;
@@ -176,7 +177,7 @@ static int check_functions(const struct required *required, const void *table, c
         if (function)
             continue;
         if (!missing++)
-            error_set(error, ERROR_PLUGIN, "its %s lacks the required callback %s()", what, required->name);
+            error_set(error, ERROR_PLUGIN, "%s lacks the required callback %s()", what ? what : "it", required->name);
         else
             error_append(error, ", %s()", required->name);
     }
@@ -188,7 +189,7 @@ int descriptor_copy_hook(uint32_t kind, const void *theirs, void *ours, size_t o
     if (!theirs)
         return error_set(error, ERROR_PLUGIN, "its descriptor has no table of functions (hook is NULL)");
     descriptor_copy_sized(ours, ours_bytes, theirs);
-    return check_functions(functions_of_kind[kind], ours, catalogue_kind_name(kind), error);
+    return check_functions(functions_of_kind[kind], ours, NULL, error);
 }
 
 /* Copies a load generator's extension and checks it. 1 where it has it, 0 where not, -1 where it is incomplete. */
@@ -280,8 +281,11 @@ static int copy_descriptor(const struct napm_plugin *theirs, struct descriptor *
 {
     descriptor_copy_sized(&descriptor->plugin, sizeof(descriptor->plugin), theirs);
     if (check_facts(&descriptor->plugin, error) || copy_options(descriptor, error) ||
-        check_hook(&descriptor->plugin, error))
-        return error_prefix(error, "Its %s '%s' misbehaves", catalogue_kind_name(theirs->kind), theirs->name);
+        check_hook(&descriptor->plugin, error)) {
+        error_prefix(error, "Its %s '%s' (version %s, ABI %u, hook version %u) breaks the contract",
+                     catalogue_kind_name(theirs->kind), theirs->name, theirs->version, NAPM_ABI, theirs->hook_version);
+        return error_append(error, "; correct its source and build it again (napm-plugin-check tests it)");
+    }
     return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "core/base/memory.h"
 #include "core/run/guard.h"
 #include "core/run/profiles.h"
+#include "core/run/rehearsal.h"
 #include "core/run/run.h"
 
 static const char *const baselines[] = {"device-only", "station-only", "neurosurgeon"};
@@ -78,7 +79,7 @@ static int profile_and_compare(const struct run_settings *settings, const struct
         return -1;
     if (settings->watcher.step)
         settings->watcher.step(settings->watcher.context, "planning", 0, 0);
-    struct guard *guard = guard_planning(settings, -1);
+    struct guard *guard = guard_begin(settings, -1);
     struct planner *planner = planner_new_seeded(settings->scenario, settings->catalogue, profiles_view(&profiles),
                                                  settings->seed, settings->cancel, error);
     int result = planner ? compare(settings, planner, plans, error) : -1;
@@ -100,7 +101,7 @@ int run_plan_only(const struct run_settings *settings, struct plan ***plans, siz
     };
     plan_list list = {0};
     const struct world_kind *kind = world_find(settings->scenario->world, error);
-    struct world *world = kind ? kind->open(&setup, error) : NULL;
+    struct world *world = kind && rehearse(settings, error) == 0 ? kind->open(&setup, error) : NULL;
     int result = world ? profile_and_compare(settings, kind, world, &list, error) : -1;
     if (world)
         kind->close(world);

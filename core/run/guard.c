@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A bound on planning. */
+/* A bound on setting plugins up and on planning. */
 #include "core/run/guard.h"
 
 #include <pthread.h>
@@ -16,6 +16,7 @@
 struct guard {
     const struct run_settings *settings;
     int64_t run;
+    _Atomic(const struct plugin_choice *) setting_up; /* NULL: planning */
     pthread_t thread;
     pthread_mutex_t lock; /* guards `lifted` */
     pthread_cond_t wake;
@@ -26,10 +27,14 @@ struct guard {
 static _Noreturn void end_process(const struct guard *guard, const char *when)
 {
     const struct scenario *scenario = guard->settings->scenario;
+    const struct plugin_choice *setting_up = atomic_load(&guard->setting_up);
     char *text =
-        text_format("planning has not ended %s: partitioner '%s', scheduler '%s' or a load generator does not "
-                    "return, or has more to search than that; try napm-plugin-check, or a longer run.time_limit",
-                    when, scenario->partitioner.name, scenario->scheduler.name);
+        setting_up
+            ? text_format("%s: plugin '%s' misbehaves: setting it up has not ended %s; try napm-plugin-check",
+                          setting_up->where, setting_up->name, when)
+            : text_format("planning has not ended %s: partitioner '%s', scheduler '%s' or a load generator does not "
+                          "return, or has more to search than that; try napm-plugin-check, or a longer run.time_limit",
+                          when, scenario->partitioner.name, scenario->scheduler.name);
     struct error ignored;
     if (guard->run >= 0)
         ledger_run_end(guard->settings->ledger, guard->run, "failed", text, &ignored);
@@ -71,7 +76,7 @@ static void *watch(void *argument)
     return NULL;
 }
 
-struct guard *guard_planning(const struct run_settings *settings, int64_t run)
+struct guard *guard_begin(const struct run_settings *settings, int64_t run)
 {
     struct guard *guard = NEW(struct guard);
     pthread_condattr_t monotonic;
@@ -87,6 +92,11 @@ struct guard *guard_planning(const struct run_settings *settings, int64_t run)
         exit(1);
     }
     return guard;
+}
+
+void guard_setting_up(struct guard *guard, const struct plugin_choice *choice)
+{
+    atomic_store(&guard->setting_up, choice);
 }
 
 void guard_lift(struct guard *guard)

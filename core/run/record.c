@@ -7,40 +7,29 @@
 
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "core/run/choices.h"
 
-static int record_plugin(const struct run_settings *settings, int64_t run, const char *what, const char *of,
-                         uint32_t kind, const struct plugin_choice *choice, struct error *error)
+struct plugin_record {
+    const struct run_settings *settings;
+    int64_t run;
+};
+
+static int record_plugin(void *context, const struct chosen *chosen, struct error *error)
 {
-    if (!choice->name)
-        return 0;
-    char *role = of ? text_format("%s:%s", what, of) : text_copy(what);
-    struct instance_host host = {.label = role, .seed = settings->seed};
-    struct instance *instance = instance_open(settings->catalogue, kind, choice, &host, error);
-    int result = instance ? ledger_run_plugin(settings->ledger, run, role, instance, error) : -1;
-    if (instance)
-        instance_close(instance);
+    const struct plugin_record *record = context;
+    char *role = chosen->of ? text_format("%s:%s", chosen->role, chosen->of) : text_copy(chosen->role);
+    struct instance_host host = {.label = role, .seed = record->settings->seed};
+    struct instance *instance = instance_open(record->settings->catalogue, chosen->kind, chosen->choice, &host, error);
+    int result = instance ? ledger_run_plugin(record->settings->ledger, record->run, role, instance, error) : -1;
+    instance_close(instance);
     free(role);
     return result;
 }
 
 int record_plugins(const struct run_settings *settings, int64_t run, struct error *error)
 {
-    const struct scenario *scenario = settings->scenario;
-    if (record_plugin(settings, run, "partitioner", NULL, NAPM_KIND_PARTITIONER, &scenario->partitioner, error) != 0 ||
-        record_plugin(settings, run, "scheduler", NULL, NAPM_KIND_SCHEDULER, &scenario->scheduler, error) != 0)
-        return -1;
-    for (uint32_t i = 0; i < scenario->node_count; i++) {
-        const struct scenario_node *node = &scenario->nodes[i];
-        if (record_plugin(settings, run, "backend", node->name, NAPM_KIND_BACKEND, &node->backend, error) != 0 ||
-            record_plugin(settings, run, "stress", node->name, NAPM_KIND_LOADGEN, &node->stress, error) != 0)
-            return -1;
-    }
-    for (uint32_t i = 0; i < scenario->stream_count; i++) {
-        const struct scenario_stream *stream = &scenario->streams[i];
-        if (record_plugin(settings, run, "arrivals", stream->name, NAPM_KIND_LOADGEN, &stream->arrivals, error) != 0)
-            return -1;
-    }
-    return 0;
+    struct plugin_record record = {settings, run};
+    return choices_each(settings->scenario, record_plugin, &record, error);
 }
 
 int record_nodes(const struct run_settings *settings, int64_t run, const struct world_kind *kind, struct world *world,

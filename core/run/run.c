@@ -11,6 +11,7 @@
 #include "core/run/guard.h"
 #include "core/run/profiles.h"
 #include "core/run/record.h"
+#include "core/run/rehearsal.h"
 
 /* A run under way. */
 struct procedure {
@@ -54,7 +55,7 @@ static int make_plan(struct procedure *run, struct error *error)
 {
     const struct run_settings *settings = run->settings;
     tell(settings, "planning", 0, 0);
-    struct guard *guard = guard_planning(settings, run->record.run);
+    struct guard *guard = guard_begin(settings, run->record.run);
     run->planner = planner_new_seeded(settings->scenario, settings->catalogue, profiles_view(&run->profiles),
                                       settings->seed, settings->cancel, error);
     run->plan = run->planner ? planner_plan(run->planner, &settings->scenario->partitioner, error) : NULL;
@@ -149,11 +150,18 @@ static int conclude(struct ledger *ledger, int64_t id, int result, struct error 
 int run_execute(const struct run_settings *settings, int64_t *id, struct error *error)
 {
     struct error own = {0};
-    *id = ledger_run_begin(settings->ledger, settings->scenario, settings->seed, settings->repetition, &own);
-    int result = -1;
-    if (*id >= 0) {
+    *id = -1;
+    int result = rehearse(settings, &own);
+    /* A mistake in the input is no run; a plugin that misbehaves makes one that failed. */
+    if (result == 0 || own.kind != ERROR_INPUT)
+        *id = ledger_run_begin(settings->ledger, settings->scenario, settings->seed, settings->repetition,
+                               result == 0 ? &own : NULL);
+    if (*id < 0)
+        result = -1;
+    else {
         struct procedure run = {.settings = settings, .record = {.settings = settings, .run = *id}};
-        result = carry_out(&run, &own);
+        if (result == 0)
+            result = carry_out(&run, &own);
         /* Whatever broke after the user's Ctrl-C broke because of it. */
         if (result != 0 && is_cancelled(settings))
             own.kind = ERROR_CANCELLED;

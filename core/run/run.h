@@ -35,7 +35,8 @@ struct run_settings {
 
 /*
  * Carries a run out and records it. *run receives the ledger's id as soon as there is one (else -1). Returns 0, or -1
- * where the run failed or was stopped (also recorded, with what was finished).
+ * where the run failed or was stopped (also recorded, with what was finished). A mistake in the input that a plugin finds
+ * as it is set up is ERROR_INPUT and no run: nothing is recorded, *run is -1.
  */
 int run_execute(const struct run_settings *settings, int64_t *run, struct error *error);
 

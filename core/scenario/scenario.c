@@ -118,10 +118,11 @@ static int read_profile(const struct reader *reader, const struct value *root)
 
 static int read_run(const struct reader *reader, const struct value *root)
 {
-    static const char *const keys[] = {"warmup_tasks", "time_limit", "sample_every", NULL};
+    static const char *const keys[] = {"warmup_tasks", "time_limit", "silence", "sample_every", NULL};
     struct scenario *scenario = reader->scenario;
     struct value *group;
     scenario->time_limit_ns = INT64_C(600) * 1000000000;
+    scenario->silence_ns = INT64_C(10) * 1000000000;
     scenario->sample_every_ns = INT64_C(200) * 1000000;
     int got = reader_get_group(reader, root, "run", &group);
     if (got <= 0)
@@ -129,11 +130,15 @@ static int read_run(const struct reader *reader, const struct value *root)
     if (reader_check_keys(reader, group, "'run'", keys) != 0 ||
         reader_get_count(reader, group, "warmup_tasks", 0, 1000000, &scenario->warmup_tasks) < 0 ||
         reader_get_duration(reader, group, "time_limit", &scenario->time_limit_ns) < 0 ||
+        reader_get_duration(reader, group, "silence", &scenario->silence_ns) < 0 ||
         reader_get_duration(reader, group, "sample_every", &scenario->sample_every_ns) < 0)
         return -1;
     if (scenario->time_limit_ns == 0)
         return reader_fail(reader, tree_member(group, "time_limit")->where,
                            "'time_limit' is 0; a run needs some time: \"10min\"");
+    if (scenario->silence_ns < INT64_C(2) * 1000000000)
+        return reader_fail(reader, tree_member(group, "silence")->where,
+                           "'silence' is less than 2s; a node gives a sign of life every second, so write 2s or more");
     if (scenario->sample_every_ns > 0 && scenario->sample_every_ns < 1000000)
         return reader_fail(reader, tree_member(group, "sample_every")->where,
                            "'sample_every' is less than 1ms; write 1ms or more, or 0 for no samples");

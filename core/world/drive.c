@@ -16,6 +16,8 @@
 #include "core/base/units.h"
 #include "core/world/drive_private.h"
 
+/* A device is given so many times what its part of a task took in the profile, beside the time of silence. */
+#define PATIENCE_TASKS 100
 /* The run's clock starts so long after everything is ready: time to tell the first tasks. */
 #define BEGIN_AFTER_NS (100 * NS_PER_MS)
 
@@ -27,6 +29,38 @@ void drive_fail(struct drive *drive, const struct error *why)
 }
 
 /* ---- events */
+
+/* Since when a device has been computing the stream's task that it has now, at the latest; INT64_MAX: it has none. */
+static int64_t computing_since_ns(const struct stream_run *stream, const struct local_node *node)
+{
+    for (uint64_t i = stream->first_open; i < stream->next_number; i++) {
+        const struct task *task = stream->tasks[i];
+        if (task && task->state == TASK_ON_DEVICE)
+            return task->due_ns > node->computed_ns ? task->due_ns : node->computed_ns;
+    }
+    return INT64_MAX;
+}
+
+/* The agent may be alive, and its backend hang all the same: then it ends no task any more. */
+static void check_backends(struct drive *drive, int64_t now_ns)
+{
+    for (uint32_t i = 0; i < drive->scenario->stream_count; i++) {
+        const struct stream_run *stream = &drive->streams[i];
+        struct local_node *node = &drive->world->nodes[stream->spec->device];
+        int64_t limit_ns = drive->scenario->silence_ns + PATIENCE_TASKS * node->task_ns;
+        if (node->peer.lost || now_ns - node->computed_ns <= limit_ns)
+            continue;
+        if (node->peer.reader.in_content) { /* it is sending: what it computes next has to wait for that */
+            node->computed_ns = now_ns;
+            continue;
+        }
+        int64_t since_ns = computing_since_ns(stream, node);
+        char limit[UNITS_TEXT_BYTES];
+        if (since_ns != INT64_MAX && now_ns - since_ns > limit_ns)
+            peer_lose(&node->peer, "its backend has finished no task for %s: it hangs, or is that much slower than profiled",
+                      units_format_duration(limit, (double)limit_ns));
+    }
+}
 
 void drive_tick(struct drive *drive, int64_t now_ns)
 {
@@ -42,6 +76,8 @@ void drive_tick(struct drive *drive, int64_t now_ns)
                   units_format_duration(limit, (double)drive->scenario->time_limit_ns));
         drive_fail(drive, &error);
     }
+    if (!drive->over)
+        check_backends(drive, now_ns);
     for (uint32_t i = 0; i < drive->scenario->stream_count && !drive->over; i++)
         arrivals_advance(&drive->streams[i], now_ns);
 }
@@ -298,11 +334,13 @@ static void close_drive(struct drive *drive)
 static int give_up(struct drive *drive, struct error *error)
 {
     const struct instance *instance = atomic_load(&drive->inside);
+    char silence[UNITS_TEXT_BYTES];
+    units_format_duration(silence, (double)drive->scenario->silence_ns);
     drive->world->stuck = true;
     if (instance)
-        return instance_misbehaved(instance, error, "a call has not returned for %d s",
-                                   (int)(OUTBOX_STUCK_NS / NS_PER_S));
-    return error_set(error, ERROR_RUN, "the run has not moved for %d s", (int)(OUTBOX_STUCK_NS / NS_PER_S));
+        return instance_misbehaved(instance, error, "a call has not returned for %s (run.silence in the scenario)",
+                                   silence);
+    return error_set(error, ERROR_RUN, "the run has not moved for %s (run.silence in the scenario)", silence);
 }
 
 static int run_thread(struct drive *drive, const struct world_sink *sink, struct error *error)
@@ -310,7 +348,7 @@ static int run_thread(struct drive *drive, const struct world_sink *sink, struct
     pthread_t thread;
     if (pthread_create(&thread, NULL, run_drive, drive))
         return error_set(error, ERROR_RUN, "the driving thread cannot be started");
-    if (!outbox_deliver(drive->outbox, sink, &drive->beat)) {
+    if (!outbox_deliver(drive->outbox, sink, &drive->beat, drive->scenario->silence_ns)) {
         pthread_detach(thread);
         return give_up(drive, error);
     }

@@ -225,6 +225,7 @@ int drive_message(struct drive *drive, struct peer *peer, const Wire__Message *m
         struct task *task = find_task(drive, peer, body->stream, body->task, TASK_ON_DEVICE, error);
         if (!task)
             return -1;
+        drive->world->nodes[peer->node].computed_ns = clock_now_ns();
         char cause[512];
         snprintf(cause, sizeof(cause), "node %s: %s", peer->name, body->text);
         task_fail(task, cause);
@@ -302,6 +303,7 @@ static int begin_task_frame(struct drive *drive, struct peer *peer, const struct
     if (header->layer_count != stream->cut || header->payload_bytes != (stream->goes_up ? stream->up.payload_bytes : 0))
         return error_set(error, ERROR_RUN, "it sent %" PRIu64 " bytes for a task of stream %s (%" PRIu64 " expected)",
                          header->payload_bytes, stream->spec->name, stream->up.payload_bytes);
+    drive->world->nodes[peer->node].computed_ns = clock_now_ns();
     task->device_began_ns = header->started_ns;
     task->device_ended_ns = header->ended_ns;
     task->digest = header->digest;

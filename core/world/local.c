@@ -68,8 +68,10 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     (void)what;
     listener_check(world->listener, now_ns);
     for (uint32_t i = 0; i < world->scenario->node_count; i++) {
-        if (now_ns - world->ticked_ns > ABSENCE_NS)
+        if (now_ns - world->ticked_ns > ABSENCE_NS) {
             peer_resume(&world->nodes[i].peer);
+            world->nodes[i].computed_ns = now_ns;
+        }
         peer_check(&world->nodes[i].peer, now_ns);
     }
     world->ticked_ns = now_ns;
@@ -475,6 +477,7 @@ static struct world *local_open(const struct world_setup *setup, struct error *e
     world->setup = *setup;
     world->scenario = setup->scenario;
     world->owner = (struct peer_owner){.context = world,
+                                       .silence_ns = world->scenario->silence_ns,
                                        .message = on_message,
                                        .frame_begin = on_frame_begin,
                                        .frame_end = on_frame_end,
@@ -706,6 +709,15 @@ static void keep_plan(struct world *world, const uint32_t *cuts, const int64_t *
 {
     const struct scenario *scenario = world->scenario;
     world->cuts = memory_copy(cuts, scenario->stream_count * sizeof(*cuts));
+    for (uint32_t i = 0; i < scenario->stream_count; i++) {
+        const struct scenario_stream *stream = &scenario->streams[i];
+        struct local_node *node = &world->nodes[stream->device];
+        const int64_t *profile = layer_ns[stream->device] ? layer_ns[stream->device][stream->model] : NULL;
+        int64_t task_ns = 0;
+        for (uint32_t layer = 0; profile && layer < cuts[i]; layer++)
+            task_ns += profile[layer];
+        node->task_ns = task_ns > node->task_ns ? task_ns : node->task_ns;
+    }
     world->station_layer_ns = NEW_ARRAY(int64_t *, scenario->model_count);
     for (uint32_t i = 0; i < scenario->model_count; i++) {
         const int64_t *profile = layer_ns[scenario->station] ? layer_ns[scenario->station][i] : NULL;

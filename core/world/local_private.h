@@ -29,6 +29,8 @@ struct local_node {
     int64_t *profile; /* where a profile's result is to go; NULL: none is awaited */
     uint32_t profile_layers;
     bool profiled;
+    int64_t task_ns; /* once deployed: what its longest part of a task takes, as profiled */
+    int64_t computed_ns; /* when it last finished, or failed, a task */
 };
 
 /* What travels over a shaped link; embedded in what it belongs to. */

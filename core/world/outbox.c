@@ -167,21 +167,21 @@ static void wait_for_more(struct outbox *outbox)
 }
 
 /* Counts looks and not the time, which goes on while the whole process is stopped. */
-static bool is_stuck(atomic_uint *beat, unsigned *last, int *looks)
+static bool is_stuck(atomic_uint *beat, int64_t silence_ns, unsigned *last, int64_t *looks)
 {
     unsigned now = atomic_load_explicit(beat, memory_order_relaxed);
     *looks = now == *last ? *looks + 1 : 0;
     *last = now;
-    return *looks > OUTBOX_STUCK_NS / LOOK_EVERY_NS;
+    return *looks > silence_ns / LOOK_EVERY_NS;
 }
 
-bool outbox_deliver(struct outbox *outbox, const struct world_sink *sink, atomic_uint *beat)
+bool outbox_deliver(struct outbox *outbox, const struct world_sink *sink, atomic_uint *beat, int64_t silence_ns)
 {
     bool ended = false;
     unsigned last_beat = 0;
-    int looks = 0;
+    int64_t looks = 0;
     while (!ended) {
-        if (is_stuck(beat, &last_beat, &looks))
+        if (is_stuck(beat, silence_ns, &last_beat, &looks))
             return false;
         pthread_mutex_lock(&outbox->lock);
         wait_for_more(outbox);

@@ -26,9 +26,8 @@ void outbox_end(struct outbox *outbox); /* nothing more will come */
 
 /*
  * From the run's thread: hands everything to the sink as it comes; returns true after outbox_end, or false when `beat`,
- * which the driving thread changes all the time, has not changed for OUTBOX_STUCK_NS.
+ * which the driving thread changes all the time, has not changed for `silence_ns`.
  */
-#define OUTBOX_STUCK_NS INT64_C(10000000000)
-bool outbox_deliver(struct outbox *outbox, const struct world_sink *sink, atomic_uint *beat);
+bool outbox_deliver(struct outbox *outbox, const struct world_sink *sink, atomic_uint *beat, int64_t silence_ns);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/memory.h"
+#include "core/base/units.h"
 #include "core/world/spawn.h"
 
 /* After one connection's end the control connection's end usually follows, with a better explanation. */
@@ -352,6 +353,9 @@ void peer_check(struct peer *peer, int64_t now_ns)
         watch_writable(peer);
     if (peer->broken_ns && now_ns - peer->broken_ns > BROKEN_PATIENCE_NS)
         peer_lose(peer, "its connection is broken");
-    else if (now_ns - peer->heard_ns > PEER_SILENCE_LIMIT_NS)
-        peer_lose(peer, "it has given no sign of life for %d s", (int)(PEER_SILENCE_LIMIT_NS / NS_PER_S));
+    else if (now_ns - peer->heard_ns > peer->owner->silence_ns) {
+        char silence[UNITS_TEXT_BYTES];
+        units_format_duration(silence, (double)peer->owner->silence_ns);
+        peer_lose(peer, "it has given no sign of life for %s (run.silence in the scenario)", silence);
+    }
 }

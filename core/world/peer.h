@@ -18,13 +18,12 @@
 #include "core/wire/control.h"
 #include "core/wire/frame.h"
 
-#define PEER_SILENCE_LIMIT_NS (INT64_C(10000000000)) /* agents give a sign of life every second */
-
 struct peer;
 
 /* What the owner does with what comes. -1 with an error set: the peer has broken the protocol and is lost. */
 struct peer_owner {
     void *context;
+    int64_t silence_ns; /* a peer that is not heard for so long is lost; agents give a sign of life every second */
     int (*message)(void *context, struct peer *peer, const Wire__Message *message, struct error *error);
     int (*frame_begin)(void *context, struct peer *peer, const struct frame_header *header, int64_t **layer_ns,
                        void **payload, struct error *error);

@@ -185,7 +185,7 @@ int probe_link(struct world *world, uint32_t link, struct link_report report[2],
         world->probe = NULL;
         if (status) {
             shaper_drop(world->shaper, link);
-            return error_prefix(error, "probing link %s", spec->name);
+            return -1;
         }
     }
     return 0;

@@ -9,6 +9,7 @@
  * how many calls it is sliced.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,21 +75,31 @@ static int32_t create(const struct napm_host *host, const union napm_value *opti
         char text[REPLAY_ERROR_BYTES];
         backend->times = replay_times_read(times, text);
         if (!backend->times) {
+            char longer[REPLAY_ERROR_BYTES + 128];
+            snprintf(longer, sizeof(longer),
+                     "%s; `napm profile MODEL --format csv` writes such a file, and without 'times' they are estimated",
+                     text);
             destroy(backend);
-            return fail(host, NAPM_ERR_INVALID, text);
+            return fail(host, NAPM_ERR_INVALID, longer);
         }
     }
     *self = backend;
     return NAPM_OK;
 }
 
-/* Nothing is computed, so everything can be. */
+/* Nothing is computed, so everything can be, provided that the recorded times are of this model. */
 static int32_t supports(void *self, const struct napm_model *model, uint32_t index)
 {
-    (void)self;
-    (void)model;
-    (void)index;
-    return NAPM_OK;
+    const struct backend *backend = self;
+    if (!backend->times || index > 0) /* once a model is enough */
+        return NAPM_OK;
+    char text[REPLAY_ERROR_BYTES];
+    int64_t *layer_ns = calloc(model->layer_count ? model->layer_count : 1, sizeof(*layer_ns));
+    if (!layer_ns)
+        return fail(backend->host, NAPM_ERR_MEMORY, "out of memory");
+    int failed = replay_times_of_model(backend->times, model, layer_ns, text);
+    free(layer_ns);
+    return failed ? fail(backend->host, NAPM_ERR_INVALID, text) : NAPM_OK;
 }
 
 /* The longer of computing and of reading the weights: what a device of these rates could reach at best. */

@@ -5,9 +5,9 @@
 . "$top_srcdir/tests/tap.sh"
 
 check "plugin list" napm plugin list
-for name in device-only station-only neurosurgeon greedy-delay greedy-variance exhaustive fifo sjf rr periodic poisson \
-    closed-loop trace reference replay; do
-    check_text "has $name" " $name +[^ ]+ +ready" "$work/out"
+for name in device-only station-only neurosurgeon greedy-delay greedy-variance exhaustive fifo sjf rr srpt edf priority wfq \
+    periodic poisson closed-loop trace reference replay; do
+    check_text "has $name" " $name +[^ ]+ +found" "$work/out"
 done
 check "plugin info" napm plugin info rr
 check_text "shows the option" 'quantum' "$work/out"
@@ -30,7 +30,7 @@ check_text "and said" 'none\.so: No such file' "$work/err"
 
 mkdir "$work/empty"
 check "a list without any plugin is no error" env NAPM_PLUGIN_PATH="$work/empty" "$top_builddir/core/cli/napm" plugin list
-if grep -q ready "$work/out"; then
+if grep -q found "$work/out"; then
     skip "and names the folders" "there are installed plugins"
 else
     check_text "and names the folders" "no plugins found; searched: .*$work/empty" "$work/out"
@@ -47,8 +47,19 @@ check_status "a folder that is not there is wrong input" 2 napm plugin list --pl
 cp "$top_builddir/plugins/.libs/fifo.so" "$work/mine/fifo.so"
 check "the same plugin twice" napm plugin list --plugin-path "$work/mine"
 check_text "hides the later one" ' fifo +[^ ]+ +hidden' "$work/out"
+fixtures=$top_builddir/tests/plugin/fixtures/.libs
+if [ -e "$fixtures/faulty_no_pick.so" ]; then
+    mkdir "$work/faulty"
+    cp "$fixtures"/faulty_no_pick.so "$work/faulty"
+    check "a plugin whose note alone is sound" napm plugin list --plugin-path "$work/faulty"
+    check_text "is found by it" ' faulty +[^ ]+ +found' "$work/out"
+    check_status "info loads it" 2 napm plugin info faulty --plugin-path "$work/faulty"
+    check_text "and tells what it lacks" 'lacks the required callback pick\(\)' "$work/err"
+else
+    skip "a plugin whose note alone is sound" "the fixtures are not built"
+fi
 if command -v jq >/dev/null; then
-    check "the list's JSON is valid" sh -c "$top_builddir/run-in-tree core/cli/napm plugin list --format json | jq -e 'map(select(.state == \"ready\")) | length >= 14'"
+    check "the list's JSON is valid" sh -c "$top_builddir/run-in-tree core/cli/napm plugin list --format json | jq -e 'map(select(.state == \"found\")) | length >= 14'"
     check "info's JSON is valid" sh -c "$top_builddir/run-in-tree core/cli/napm plugin info rr --format json | jq -e '.options[0].name == \"quantum\"'"
 else
     skip "JSON is valid" "jq is not installed"

@@ -72,6 +72,32 @@ done
 head -c 40000 /dev/urandom >"$work/noise.onnx"
 check_status "noise that is called a model" 2 napm model info "$work/noise.onnx"
 
+# ---- what only a plugin finds wrong: before there is a run
+napm run "$work/good.cfg" >/dev/null
+runs() { napm result list -n 0 --format csv | wc -l; }
+before=$(runs)
+# found_by_plugin NAME PATTERN SED-SCRIPT
+found_by_plugin() {
+    sed -E "$3" "$work/good.cfg" >"$work/bad.cfg"
+    for command in run plan; do
+        check_status "$1 is wrong input to $command" 2 napm $command "$work/bad.cfg"
+        check_text "$1: the text names the scenario's line" 'bad\.cfg:[0-9]+: ' "$work/err"
+        check_text "$1: and what is wrong, and the remedy" "$2" "$work/err"
+    done
+    check "$1: nothing is recorded" test "$(runs)" = "$before"
+}
+with_trace='s/\{ plugin = "periodic"; period = "5ms"; \}/{ plugin = "trace"; file = "times.csv"; }/'
+with_times='s/^backend = .*/backend = { plugin = "replay"; times = "times.csv"; };/'
+printf 'start\n0.1\nsoon\n' >"$work/times.csv"
+found_by_plugin "a trace with a bad line" "times\.csv:3: 'soon' is no start time; write" "$with_trace"
+printf 'layer,median_ns\n0,fast\n' >"$work/times.csv"
+found_by_plugin "a file of times with a bad line" "times\.csv:2: .*'fast' is not a number.*napm profile" "$with_times"
+printf 'layer,median_ns\n99,5\n' >"$work/times.csv"
+found_by_plugin "a file of times of another model" "times\.csv:2: layer 99 does not exist" "$with_times"
+printf 'start\n1\n1\n' >"$work/times.csv"
+found_by_plugin "options that do not fit each other" 'cannot repeat; set repeat to false' \
+    "${with_trace/file =/repeat = true; file =}"
+
 # ---- plugins
 fixtures=$top_builddir/tests/plugin/fixtures/.libs
 if [ -e "$fixtures/good.so" ]; then
@@ -80,9 +106,16 @@ if [ -e "$fixtures/good.so" ]; then
     check "files with faults do not disturb the others" napm plugin list --plugin-path "$work/faulty"
     check_text "a wrong ABI is refused" 'faulty_note_abi.so' "$work/out"
     check "nor a run" napm run "$work/good.cfg" --plugin-path "$work/faulty"
-    check_status "a plugin that breaks its contract fails the run" 1 \
+    mkdir "$work/one"
+    for fault in no_pick note_version list_abi; do
+        cp "$fixtures/faulty_$fault.so" "$work/one/faulty.so"
+        check_status "a plugin that cannot be used ($fault) is wrong input" 2 \
+            napm run "$work/good.cfg" --plugin-path "$work/one" --set 'scheduler.plugin="faulty"'
+        check_text "$fault: by name and file" "scheduler plugin 'faulty' cannot be used: .*one/faulty\.so: " "$work/err"
+        check_text "$fault: with versions" '(ABI|version) [0-9]' "$work/err"
+    done
+    check_status "a plugin of another ABI is wrong input too" 2 \
         napm run "$work/good.cfg" --plugin-path "$work/faulty" --set 'scheduler.plugin="faulty"'
-    check_text "by name" 'faulty' "$work/err"
 else
     skip "files with faults do not disturb the others" "the fixtures are not built"
 fi

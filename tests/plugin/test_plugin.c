@@ -288,7 +288,7 @@ static void assert_refused_when_loaded(const char *fixture, const char *part)
         fail_msg("%s: %s", entry->path, entry->refusal);
     for (int twice = 0; twice < 2; twice++) {
         assert_null(catalogue_find(catalogue, entry->kind, entry->name, &error));
-        assert_int_equal(error.kind, ERROR_PLUGIN);
+        assert_int_equal(error.kind, ERROR_INPUT); /* naming it was the mistake */
         assert_contains(error.text, part);
         assert_contains(error.text, entry->path);
         assert_contains(error.text, entry->name);
@@ -339,7 +339,9 @@ static void names_must_be_there_and_well_formed(void **state)
 static void missing_callbacks_are_named(void **state)
 {
     (void)state;
-    assert_refused_when_loaded("faulty_no_pick", "lacks the required callback pick()");
+    assert_refused_when_loaded("faulty_no_pick",
+                               "Its scheduler 'faulty' (version 1.0, ABI 1, hook version 1) breaks the "
+                               "contract: it lacks the required callback pick(); correct its source");
     assert_refused_when_loaded("faulty_no_create", "lacks the required callback create()");
     assert_refused_when_loaded("faulty_no_hook", "hook is NULL");
     assert_refused_when_loaded("faulty_no_entry", "exports no function napm_plugin_entry");
