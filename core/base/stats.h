@@ -10,6 +10,12 @@ double stats_mean(const double *values, size_t count);
 double stats_variance(const double *values, size_t count); /* population variance */
 
 /*
+ * How far the 95 % interval of confidence of the mean reaches to each side, by Student's t: NAN for fewer than two values,
+ * which say nothing of their spread.
+ */
+double stats_mean_reach95(const double *values, size_t count);
+
+/*
  * Quantile q in 0..1 with linear interpolation between the neighbours (Hyndman and Fan's definition 7, what numpy and R
  * do by default). `sorted` is ascending. 0 for an empty list.
  */

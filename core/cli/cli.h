@@ -38,6 +38,8 @@ int cmd_profile(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_model(int argc, char **argv);
 int cmd_plugin(int argc, char **argv);
+int cmd_export(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 int cmd_result(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 

@@ -6,48 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/memory.h"
 #include "core/cli/cli.h"
 #include "core/cli/options.h"
+#include "core/cli/recorded.h"
 #include "core/cli/report.h"
 #include "core/cli/table.h"
 #include "core/ledger/query.h"
-
-/*
- * Writable where that is possible, so that runs whose process has died are marked and older files migrated; a file that
- * cannot be written is read all the same.
- */
-static struct ledger *open_ledger(const char *path, struct error *error)
-{
-    struct ledger *ledger = ledger_open_readonly(path, error);
-    if (!ledger)
-        return NULL;
-    if (access(ledger_path(ledger), W_OK) != 0)
-        return ledger;
-    struct error writing = {0};
-    struct ledger *writable = ledger_open(ledger_path(ledger), &writing);
-    if (!writable)
-        return ledger;
-    ledger_close(ledger);
-    return writable;
-}
-
-/* The run that the user names: a number, or nothing for the newest. -1 with an error. */
-static int64_t run_number(struct ledger *ledger, const char *text, struct error *error)
-{
-    if (!text || strcmp(text, "last") == 0)
-        return query_newest_run(ledger, error);
-    char *end;
-    errno = 0;
-    long long number = strtoll(text, &end, 10);
-    if (errno == 0 && end != text && !*end && number > 0)
-        return number;
-    error_set(error, ERROR_INPUT, "\"%s\" is no run's number; `napm result list` names the runs", text);
-    return -1;
-}
+#include "core/report/report.h"
 
 /* ---- list ---- */
 
@@ -128,7 +96,7 @@ static int list(int argc, char **argv)
     struct error error = {0};
     if (result < 0) {
         common_apply(&common);
-        struct ledger *ledger = open_ledger(common.db, &error);
+        struct ledger *ledger = recorded_open(common.db, &error);
         bool listed = ledger && list_runs(ledger, most, common.format, &error) == 0;
         result = listed ? cli_end_output() : cli_fail(&error);
         ledger_close(ledger);
@@ -140,7 +108,7 @@ static int list(int argc, char **argv)
 
 static int show_run(struct ledger *ledger, const char *named, const struct common_options *common, struct error *error)
 {
-    int64_t number = run_number(ledger, named, error);
+    int64_t number = recorded_run(ledger, named, error);
     struct run_summary *summary = number >= 0 ? query_run(ledger, number, error) : NULL;
     if (!summary)
         return -1;
@@ -176,7 +144,7 @@ static int show(int argc, char **argv)
     struct error error = {0};
     if (result < 0) {
         common_apply(&common);
-        struct ledger *ledger = open_ledger(common.db, &error);
+        struct ledger *ledger = recorded_open(common.db, &error);
         bool shown = ledger && show_run(ledger, first < argc ? argv[first] : NULL, &common, &error) == 0;
         result = shown ? cli_end_output() : cli_fail(&error);
         ledger_close(ledger);
@@ -186,112 +154,71 @@ static int show(int argc, char **argv)
 
 /* ---- export ---- */
 
-struct export
-{
-    FILE *file;
-    bool as_json;
-    uint64_t rows;
-};
-
-static void put_csv_row(FILE *file, size_t count, const struct query_value *values)
-{
-    for (size_t i = 0; i < count; i++) {
-        fputs(i ? "," : "", file);
-        if (values[i].type == QUERY_INTEGER)
-            fprintf(file, "%" PRId64, values[i].integer);
-        else if (values[i].type == QUERY_REAL)
-            table_csv_number(file, values[i].real);
-        else if (values[i].type == QUERY_TEXT)
-            table_csv_field(file, values[i].text);
-    }
-    fputs("\r\n", file);
-}
-
-static json_t *value_json(const struct query_value *value)
-{
-    switch (value->type) {
-    case QUERY_INTEGER:
-        return json_integer(value->integer);
-    case QUERY_REAL:
-        return table_json_number(value->real);
-    case QUERY_TEXT:
-        return json_string(value->text);
-    default:
-        return json_null();
-    }
-}
-
-static void put_json_row(FILE *file, size_t count, const char *const *names, const struct query_value *values)
-{
-    json_t *object = json_object();
-    for (size_t i = 0; i < count; i++)
-        json_object_set_new(object, names[i], value_json(&values[i]));
-    json_dumpf(object, file, JSON_COMPACT | TABLE_JSON_FLAGS);
-    json_decref(object);
-}
-
-/* Row by row: a run may have millions of them. */
-static int export_row(void *context, size_t count, const char *const *names, const struct query_value *values)
-{
-    struct export *export = context;
-    if (export->as_json) {
-        fputs(export->rows ? ",\n" : "[\n", export->file);
-        put_json_row(export->file, count, names, values);
-    } else {
-        for (size_t i = 0; i < count && export->rows == 0; i++)
-            fprintf(export->file, "%s%s%s", i ? "," : "", names[i], i + 1 == count ? "\r\n" : "");
-        put_csv_row(export->file, count, values);
-    }
-    export->rows++;
-    return ferror(export->file) ? -1 : 0;
-}
-
-static int export_rows(struct ledger *ledger, int64_t run, const char *rows, struct export *export, const char *path,
-                       struct error *error)
-{
-    struct run_summary *summary = query_run(ledger, run, error); /* also says where there is no such run */
-    if (!summary)
-        return -1;
-    query_run_free(summary);
-    int result = query_rows(ledger, run, rows, export_row, export, error);
-    if (export->as_json)
-        fputs(export->rows ? "\n]\n" : "[]\n", export->file);
-    if (result != 0 && error->kind == ERROR_NONE)
-        error_set(error, ERROR_RUN, "%s: cannot be written: %s", path ? path : "standard output", strerror(errno));
-    return result;
-}
+#define DEFAULT_ROWS "tasks"
 
 struct export_options {
     struct common_options common;
     const char *rows, *path;
 };
 
+static int export_rows(struct ledger *ledger, int64_t run, const struct export_options *options, FILE *file,
+                       struct error *error)
+{
+    struct run_summary *summary = query_run(ledger, run, error); /* also says where there is no such run */
+    if (!summary)
+        return -1;
+    query_run_free(summary);
+    enum report_rows_format format = strcmp(options->common.format, "json") == 0 ? REPORT_JSON : REPORT_CSV;
+    int result = report_write_rows(ledger, run, options->rows ? options->rows : DEFAULT_ROWS, format, file, error);
+    if (result != 0 && error->kind == ERROR_NONE)
+        error_set(error, ERROR_RUN, "%s: cannot be written: %s", options->path ? options->path : "standard output",
+                  strerror(errno));
+    return result;
+}
+
 static int export_run(const struct export_options *options, const char *named, struct error *error)
 {
-    struct ledger *ledger = open_ledger(options->common.db, error);
-    int64_t run = ledger ? run_number(ledger, named, error) : -1;
-    struct export export = {.file = stdout,
-                            .as_json = options->common.format && strcmp(options->common.format, "json") == 0};
+    struct ledger *ledger = recorded_open(options->common.db, error);
+    int64_t run = ledger ? recorded_run(ledger, named, error) : -1;
     int result = run >= 0 ? 0 : -1;
-    if (result == 0 && options->path && !(export.file = fopen(options->path, "we")))
+    FILE *file = stdout;
+    if (result == 0 && options->path && !(file = fopen(options->path, "we")))
         result = error_set(
             error, ERROR_INPUT,
             "%s: cannot be written: %s; name a file in a folder that exists and that you may write to with -o",
             options->path, strerror(errno));
     if (result == 0)
-        result = export_rows(ledger, run, options->rows ? options->rows : "tasks", &export, options->path, error);
-    if (export.file && export.file != stdout && fclose(export.file) != 0 && result == 0)
+        result = export_rows(ledger, run, options, file, error);
+    if (file && file != stdout && fclose(file) != 0 && result == 0)
         result = error_set(error, ERROR_RUN, "%s: cannot be written: %s", options->path, strerror(errno));
     ledger_close(ledger);
     return result;
 }
 
+/* "tasks|layers|...", and what each is, for the help. */
+static void describe_rows(char **kinds, char **about)
+{
+    *kinds = text_copy("");
+    *about =
+        text_copy("Times are nanoseconds, sizes bytes, rates bytes per second. docs/ledger.md says what each column "
+                  "means.\nRows:");
+    for (size_t i = 0; i < query_row_kind_count; i++) {
+        char *longer = text_format("%s%s%s", *kinds, i ? "|" : "", query_row_kinds[i].name);
+        free(*kinds);
+        *kinds = longer;
+        longer = text_format("%s\n  %-8s %s", *about, query_row_kinds[i].name, query_row_kinds[i].summary);
+        free(*about);
+        *about = longer;
+    }
+}
+
 static int export(int argc, char **argv)
 {
     struct export_options options = {0};
+    char *kinds, *about;
+    describe_rows(&kinds, &about);
     const struct cli_option table[] = {
-        {"rows", 'r', OPTION_WORD, &options.rows, "KIND",
-         "tasks, layers, samples, plan, links, nodes or plugins (default: tasks)", 0, 0},
+        {"rows", 'r', OPTION_ONE_OF, &options.rows, kinds, "what to export (default: " DEFAULT_ROWS ")", 0, 0},
         {"output", 'o', OPTION_WORD, &options.path, "FILE", "write there instead of to standard output", 0, 0},
         {"format", 'f', OPTION_ONE_OF, &options.common.format, "csv|json", "how to write them (default: csv)", 0, 0},
         OPTION_DB(options.common),
@@ -302,7 +229,7 @@ static int export(int argc, char **argv)
         "napm result export",
         "[RUN]",
         "a run's rows for other programs",
-        "Times are nanoseconds, sizes bytes, rates bytes per second. docs/ledger.md says what each column means.",
+        about,
         "  napm result export 12 >tasks.csv\n  napm result export --rows layers --format json -o layers.json",
         table,
         OPTIONS_COUNT(table),
@@ -317,6 +244,8 @@ static int export(int argc, char **argv)
         result =
             export_run(&options, first < argc ? argv[first] : NULL, &error) == 0 ? cli_end_output() : cli_fail(&error);
     }
+    free(kinds);
+    free(about);
     return result;
 }
 

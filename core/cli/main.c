@@ -24,6 +24,8 @@ static const struct cli_command commands[] = {
     {"model", "make, show, run and verify models", cmd_model},
     {"plugin", "list the plugins and their options", cmd_plugin},
     {"result", "list, show and export recorded runs", cmd_result},
+    {"report", "a page of charts about one run or many", cmd_report},
+    {"export", "a whole run for other programs: tables, a trace, or plots", cmd_export},
     {"version", "versions of napm and of what it is built on", cmd_version},
 };
 

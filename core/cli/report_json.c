@@ -7,6 +7,7 @@
 #include "core/cli/report.h"
 #include "core/cli/report_parts.h"
 #include "core/cli/table.h"
+#include "core/report/numbers.h"
 
 static void set_text(json_t *object, const char *key, const char *text)
 {
@@ -20,7 +21,7 @@ static void set_integer(json_t *object, const char *key, uint64_t number)
 
 static void set_real(json_t *object, const char *key, double number)
 {
-    json_object_set_new(object, key, table_json_number(number));
+    json_object_set_new(object, key, report_json_number(number));
 }
 
 static void set_duration(json_t *object, const char *key, double ns)

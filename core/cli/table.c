@@ -11,8 +11,7 @@
 #include "core/base/units.h"
 #include "core/cli/table_private.h"
 #include "core/cli/terminal.h"
-
-#define MOST_WHOLE 9e15 /* every whole number up to here is a double */
+#include "core/report/numbers.h"
 
 struct table *table_new(const struct table_column *columns, size_t column_count)
 {
@@ -119,42 +118,6 @@ const char *table_format_number(char buffer[TABLE_CELL_BYTES], enum table_kind k
 
 /* ---- raw ---- */
 
-void table_csv_field(FILE *file, const char *text)
-{
-    if (!strpbrk(text, ",\"\r\n")) {
-        fputs(text, file);
-        return;
-    }
-    fputc('"', file);
-    for (; *text; text++) {
-        if (*text == '"')
-            fputc('"', file);
-        fputc(*text, file);
-    }
-    fputc('"', file);
-}
-
-void table_csv_number(FILE *file, double number)
-{
-    if (isnan(number))
-        return;
-    if (isinf(number))
-        fputs("inf", file);
-    else if (number == floor(number) && fabs(number) < MOST_WHOLE)
-        fprintf(file, "%.0f", number);
-    else
-        fprintf(file, "%.*g", TABLE_DIGITS, number);
-}
-
-json_t *table_json_number(double number)
-{
-    if (!isfinite(number))
-        return json_null();
-    if (number == floor(number) && fabs(number) < MOST_WHOLE)
-        return json_integer((json_int_t)number);
-    return json_real(number);
-}
-
 double table_raw_number(enum table_kind kind, double number)
 {
     switch (kind) {
@@ -172,16 +135,16 @@ void table_csv(const struct table *table, FILE *file)
 {
     for (size_t column = 0; column < table->column_count; column++) {
         fputs(column ? "," : "", file);
-        table_csv_field(file, table->columns[column].key);
+        report_csv_text(file, table->columns[column].key);
     }
     fputs("\r\n", file);
     for (size_t i = 0; i < table->cells.count; i++) {
         size_t column = i % table->column_count;
         fputs(column ? "," : "", file);
         if (!table_is_text(table->columns[column].kind))
-            table_csv_number(file, table_raw_number(table->columns[column].kind, table->cells.items[i].number));
+            report_csv_number(file, table_raw_number(table->columns[column].kind, table->cells.items[i].number));
         else if (table->cells.items[i].text)
-            table_csv_field(file, table->cells.items[i].text);
+            report_csv_text(file, table->cells.items[i].text);
         fputs(column + 1 == table->column_count ? "\r\n" : "", file);
     }
 }
@@ -190,7 +153,7 @@ static json_t *cell_json(const struct cell *cell, enum table_kind kind)
 {
     if (table_is_text(kind))
         return cell->text ? json_string(cell->text) : json_null();
-    return table_json_number(table_raw_number(kind, cell->number));
+    return report_json_number(table_raw_number(kind, cell->number));
 }
 
 json_t *table_json(const struct table *table)
@@ -210,7 +173,7 @@ json_t *table_json(const struct table *table)
 
 void table_put_json(json_t *document)
 {
-    json_dumpf(document, stdout, JSON_INDENT(2) | TABLE_JSON_FLAGS);
+    json_dumpf(document, stdout, JSON_INDENT(2) | REPORT_JSON_FLAGS);
     putchar('\n');
     json_decref(document);
 }

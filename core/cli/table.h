@@ -69,17 +69,7 @@ json_t *table_json(const struct table *table); /* an array of objects; the calle
 /* One table as "table", "json" (an array) or "csv" on standard output. */
 void table_put(const struct table *table, const char *format);
 
-/* One CSV field, quoted where RFC 4180 asks for it. */
-void table_csv_field(FILE *file, const char *text);
-
-/*
- * Numbers for other programs: whole ones as such, others with TABLE_DIGITS, which is as many as decimal numbers keep
- * on their way through a double, so that 0.1 stays 0.1. Nanoseconds, bytes and operations are whole numbers.
- */
-#define TABLE_DIGITS 15
-#define TABLE_JSON_FLAGS (JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(TABLE_DIGITS))
-void table_csv_number(FILE *file, double number);
-json_t *table_json_number(double number);
+/* As other programs get it: nanoseconds, bytes and operations are whole numbers. */
 double table_raw_number(enum table_kind kind, double number);
 
 /* A document on standard output; takes the reference. */

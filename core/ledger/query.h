@@ -103,6 +103,19 @@ int64_t query_newest_run(struct ledger *ledger, struct error *error);
 struct run_summary *query_run(struct ledger *ledger, int64_t run, struct error *error);
 void query_run_free(struct run_summary *summary);
 
+/*
+ * Calls `task` for every task of a run that has ended. `by`: QUERY_BY_STREAM, in the order of stream and number, or a
+ * phase: only tasks that are ok, by when that phase began. Layer times and digests are not read. `task` must not use the
+ * ledger; where it returns other than 0 the reading ends. Returns 0, or -1 on error or where `task` ended it.
+ */
+enum { QUERY_BY_STREAM = PHASE_COUNT };
+int query_tasks(struct ledger *ledger, int64_t run, int by, int (*task)(void *context, const struct task_record *task),
+                void *context, struct error *error);
+
+/* The same for a run's samples, in the order of time. */
+int query_samples(struct ledger *ledger, int64_t run, int (*sample)(void *context, const struct node_sample *sample),
+                  void *context, struct error *error);
+
 /* What of a run can be given out row by row. */
 struct query_rows {
     const char *name; /* "tasks", "layers", "samples", "plan", "links", "nodes", "plugins" */

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "core/cli/table.h"
+#include "core/report/numbers.h"
 
 static const struct table_column columns[] = {
     {"name", "name", TABLE_TEXT}, {"time_ns", "time", TABLE_DURATION}, {"bytes", "size", TABLE_SIZE}};
@@ -220,7 +221,7 @@ static void numbers_for_programs_have_no_noise(void **state)
     fclose(file);
     assert_string_equal(csv, "share,ns,rate\r\n0.1,1234568,0.3\r\n");
     json_t *rows = table_json(table);
-    char *json = json_dumps(rows, JSON_COMPACT | TABLE_JSON_FLAGS);
+    char *json = json_dumps(rows, JSON_COMPACT | REPORT_JSON_FLAGS);
     assert_string_equal(json, "[{\"share\":0.1,\"ns\":1234568,\"rate\":0.3}]");
     free(json);
     json_decref(rows);

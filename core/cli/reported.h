@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The runs that `napm report` and `napm export` are about, read from the ledger. */
+#ifndef NAPM_CLI_REPORTED_H
+#define NAPM_CLI_REPORTED_H
+
+#include "core/report/report.h"
+
+#define REPORTED_MOST_OPERANDS 100000
+
+struct reported {
+    struct ledger *ledger;
+    struct report_entry *entries;
+    size_t count;
+};
+
+/*
+ * Reads the runs named: numbers, ranges of them (12-20), or none for the newest run. reported_close is due in either
+ * case.
+ */
+int reported_open(struct reported *reported, const char *db, char **names, int count, struct error *error);
+void reported_close(struct reported *reported);
+
+#endif

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A run as a trace in Chrome's JSON format, which Perfetto (ui.perfetto.dev) and chrome://tracing open: a process for each
+ * node and for each device's link, phases as slices, arrows that follow a task from slice to slice, the samples as
+ * counters, and a mark where a task failed.
+ *
+ * Slices of one thread must not overlap there, so phases that do (several tasks wait at once) are laid on lanes: threads
+ * named "queue", "queue 2" and so on. Written task by task, one reading for each phase in the order of its beginning.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/memory.h"
+#include "core/report/parts.h"
+
+#define MOST_LANES 128 /* of one kind on one process; what finds no room is counted */
+
+/* What a process's lanes are for. */
+enum lane_kind { LANE_WAIT, LANE_COMPUTE, LANE_UP, LANE_DOWN, LANE_QUEUE, LANE_REMOTE, LANE_KINDS };
+static const char *const lane_names[LANE_KINDS] = {"waiting", "computing", "up", "down", "queue", "computing"};
+
+typedef ARRAY_OF(int64_t) lane_ends; /* when each lane is free again, ns */
+
+struct trace_stream {
+    const char *name;
+    uint32_t device; /* its process */
+};
+
+struct trace {
+    FILE *file;
+    const struct run_summary *run;
+    struct trace_stream *streams; /* by number */
+    lane_ends *lanes; /* by process and kind */
+    size_t lanes_count;
+    int phase; /* the one being written */
+    uint64_t left_out;
+    const char *separator;
+};
+
+/* ---- events ---- */
+
+static void put(struct trace *trace, json_t *event)
+{
+    if (!event) /* a name that is no text */
+        return;
+    fputs(trace->separator, trace->file);
+    json_dumpf(event, trace->file, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    json_decref(event);
+    trace->separator = ",\n";
+}
+
+static double microseconds(int64_t ns)
+{
+    return (double)ns / 1000;
+}
+
+static void put_name(struct trace *trace, const char *what, uint32_t process, uint32_t thread, json_t *name)
+{
+    put(trace, json_pack("{s:s, s:s, s:i, s:i, s:{s:o}}", "ph", "M", "name", what, "pid", (int)process, "tid",
+                         (int)thread, "args", "name", name));
+}
+
+/* ---- processes: the station is 1, device d is 2d + 2 and its link 2d + 3 ---- */
+
+static const uint32_t station = 1;
+
+static uint32_t process_of_node(const struct trace *trace, size_t node)
+{
+    return trace->run->nodes[node].is_station ? station : 2 * (uint32_t)node + 2;
+}
+
+static void find_streams(struct trace *trace)
+{
+    const struct run_summary *run = trace->run;
+    json_t *processes = json_object();
+    for (size_t i = 0; i < run->node_count; i++)
+        json_object_set_new(processes, run->nodes[i].name, json_integer(process_of_node(trace, i)));
+    uint32_t numbers = run->stream_count ? run->streams[run->stream_count - 1].stream + 1 : 0;
+    trace->streams = NEW_ARRAY(struct trace_stream, numbers);
+    for (size_t i = 0; i < run->stream_count; i++)
+        trace->streams[run->streams[i].stream] = (struct trace_stream){
+            run->streams[i].name, (uint32_t)json_integer_value(json_object_get(processes, run->streams[i].device))};
+    json_decref(processes);
+}
+
+static void put_processes(struct trace *trace)
+{
+    for (size_t i = 0; i < trace->run->node_count; i++) {
+        const struct node_summary *node = &trace->run->nodes[i];
+        uint32_t process = process_of_node(trace, i);
+        put_name(trace, "process_name", process, 0, json_string(node->name));
+        if (!node->is_station)
+            put_name(trace, "process_name", process + 1, 0, json_sprintf("%s: link", node->name));
+    }
+}
+
+/* ---- lanes ---- */
+
+/* The first lane that is free at `from_ns`, as a thread of the process; 0 where all are taken. */
+static uint32_t take_lane(struct trace *trace, uint32_t process, enum lane_kind kind, int64_t from_ns, int64_t to_ns)
+{
+    lane_ends *lanes = &trace->lanes[process * LANE_KINDS + kind];
+    uint32_t lane = 0;
+    while (lane < lanes->count && lanes->items[lane] > from_ns)
+        lane++;
+    if (lane == MOST_LANES) {
+        trace->left_out++;
+        return 0;
+    }
+    uint32_t thread = 1 + (uint32_t)kind * MOST_LANES + lane;
+    if (lane == lanes->count) {
+        ARRAY_ADD(lanes);
+        put_name(trace, "thread_name", process, thread,
+                 lane ? json_sprintf("%s %u", lane_names[kind], lane + 1) : json_string(lane_names[kind]));
+    }
+    lanes->items[lane] = to_ns;
+    return thread;
+}
+
+static void put_slice(struct trace *trace, const struct task_record *task, const char *phase, uint32_t process,
+                      enum lane_kind kind, int64_t from_ns, int64_t long_ns, const char *flow)
+{
+    if (long_ns <= 0)
+        return;
+    uint32_t thread = take_lane(trace, process, kind, from_ns, from_ns + long_ns);
+    if (thread == 0)
+        return;
+    put(trace, json_pack("{s:s, s:o, s:s, s:i, s:i, s:f, s:f, s:{s:I, s:i, s:b}}", "ph", "X", "name",
+                         json_sprintf("%s #%llu", trace->streams[task->stream].name, (unsigned long long)task->task),
+                         "cat", phase, "pid", (int)process, "tid", (int)thread, "ts", microseconds(from_ns), "dur",
+                         microseconds(long_ns), "args", "task", (json_int_t)task->task, "cut", (int)task->cut, "warmup",
+                         task->warmup));
+    if (flow)
+        put(trace, json_pack("{s:s, s:s, s:s, s:o, s:s, s:i, s:i, s:f}", "ph", flow, "name", "task", "cat", "task",
+                             "id", json_sprintf("%u.%llu", task->stream, (unsigned long long)task->task), "bp", "e",
+                             "pid", (int)process, "tid", (int)thread, "ts", microseconds(from_ns)));
+}
+
+/* ---- tasks ---- */
+
+/* How the arrow passes through this phase: it starts ("s"), goes on ("t") or ends ("f"); NULL where there is none. */
+static const char *flow_of(const struct task_record *task, int phase)
+{
+    int first = 0, last = PHASE_COUNT - 1;
+    while (first < last && task->phase_ns[first] <= 0)
+        first++;
+    while (last > first && task->phase_ns[last] <= 0)
+        last--;
+    if (first == last)
+        return NULL;
+    if (phase == first)
+        return "s";
+    return phase == last ? "f" : "t";
+}
+
+static int put_phase(void *context, const struct task_record *task)
+{
+    struct trace *trace = context;
+    int phase = trace->phase;
+    uint32_t device = trace->streams[task->stream].device;
+    const char *flow = flow_of(task, phase);
+    int64_t at_ns = task->started_ns, long_ns = task->phase_ns[phase];
+    for (int earlier = 0; earlier < phase; earlier++)
+        at_ns += task->phase_ns[earlier];
+    switch (phase) {
+    case PHASE_LOCAL: {
+        int64_t wait_ns = task->device_wait_ns;
+        bool computes = long_ns > wait_ns;
+        put_slice(trace, task, "waiting", device, LANE_WAIT, at_ns, wait_ns, computes ? NULL : flow);
+        put_slice(trace, task, "local", device, LANE_COMPUTE, at_ns + wait_ns, long_ns - wait_ns, flow);
+        break;
+    }
+    case PHASE_TRANSMIT:
+        put_slice(trace, task, "transmit", device + 1, LANE_UP, at_ns, long_ns, flow);
+        break;
+    case PHASE_QUEUE:
+        put_slice(trace, task, "queue", station, LANE_QUEUE, at_ns, long_ns, flow);
+        break;
+    case PHASE_REMOTE:
+        put_slice(trace, task, "remote", station, LANE_REMOTE, at_ns, long_ns, flow);
+        break;
+    default:
+        put_slice(trace, task, "return", device + 1, LANE_DOWN, at_ns, long_ns, flow);
+    }
+    return ferror(trace->file) ? -1 : 0;
+}
+
+static int put_failure(void *context, const struct task_record *task)
+{
+    struct trace *trace = context;
+    if (task->status != TASK_OK)
+        put(trace, json_pack("{s:s, s:o, s:s, s:s, s:i, s:i, s:f, s:{s:s}}", "ph", "i", "name",
+                             json_sprintf("task %llu failed", (unsigned long long)task->task), "cat", "failure", "s",
+                             "p", "pid", (int)trace->streams[task->stream].device, "tid", 1, "ts",
+                             microseconds(task->ended_ns), "args", "cause", task->cause ? task->cause : "unfinished"));
+    return ferror(trace->file) ? -1 : 0;
+}
+
+static int put_sample(void *context, const struct node_sample *sample)
+{
+    struct trace *trace = context;
+    if (sample->node >= trace->run->node_count)
+        return 0;
+    int process = (int)process_of_node(trace, sample->node);
+    put(trace, json_pack("{s:s, s:s, s:i, s:f, s:{s:o}}", "ph", "C", "name", "processor", "pid", process, "ts",
+                         microseconds(sample->at_ns), "args", "cores", report_json_number(sample->cpu_share)));
+    put(trace, json_pack("{s:s, s:s, s:i, s:f, s:{s:f}}", "ph", "C", "name", "memory", "pid", process, "ts",
+                         microseconds(sample->at_ns), "args", "MiB", (double)sample->resident_bytes / (1 << 20)));
+    return ferror(trace->file) ? -1 : 0;
+}
+
+/* ---- all of it ---- */
+
+static json_t *about(const struct run_summary *run)
+{
+    return json_pack("{s:I, s:s, s:s, s:s?, s:s?, s:s}", "run", (json_int_t)run->head.id, "scenario",
+                     run->head.scenario_name, "world", run->head.world, "partitioner", run->head.partitioner,
+                     "scheduler", run->head.scheduler, "napm", run->platform_version);
+}
+
+int report_export_trace(struct ledger *ledger, const struct run_summary *run, FILE *file, uint64_t *left_out,
+                        struct error *error)
+{
+    struct trace trace = {.file = file, .run = run, .separator = ""};
+    int64_t id = run->head.id;
+    trace.lanes_count = (2 * run->node_count + 4) * LANE_KINDS;
+    trace.lanes = NEW_ARRAY(lane_ends, trace.lanes_count);
+    find_streams(&trace);
+    fputs("{\"displayTimeUnit\":\"ms\",\"otherData\":", file);
+    json_t *other = about(run);
+    json_dumpf(other, file, JSON_COMPACT);
+    json_decref(other);
+    fputs(",\"traceEvents\":[\n", file);
+    put_processes(&trace);
+    int result = 0;
+    for (trace.phase = 0; trace.phase < PHASE_COUNT && result == 0; trace.phase++)
+        result = query_tasks(ledger, id, trace.phase, put_phase, &trace, error);
+    if (result == 0)
+        result = query_tasks(ledger, id, QUERY_BY_STREAM, put_failure, &trace, error);
+    if (result == 0)
+        result = query_samples(ledger, id, put_sample, &trace, error);
+    fputs("\n]}\n", file);
+    *left_out = trace.left_out;
+    for (size_t i = 0; i < trace.lanes_count; i++)
+        ARRAY_FREE(&trace.lanes[i]);
+    free(trace.lanes);
+    free(trace.streams);
+    return result;
+}

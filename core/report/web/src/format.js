@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Numbers for people, as the command prints them.
+const steps = {
+    duration: [[1e9, 's'], [1e6, 'ms'], [1e3, 'µs'], [1, 'ns']],
+    rate: [[125e6, 'Gbit/s'], [125e3, 'Mbit/s'], [125, 'kbit/s'], [0.125, 'bit/s']],
+    size: [[2 ** 30, 'GiB'], [2 ** 20, 'MiB'], [2 ** 10, 'KiB'], [1, 'B']],
+};
+
+/** Three significant digits, without an exponent for what people write without. */
+function digits(number) {
+    const size = Math.abs(number);
+    if (size !== 0 && (size >= 1e7 || size < 1e-3))
+        return number.toPrecision(3);
+    return String(Number(number.toPrecision(3)));
+}
+
+export function format(kind, number) {
+    if (number === null || number === undefined || !Number.isFinite(number))
+        return '–';
+    if (kind === 'share')
+        return `${digits(100 * number)} %`;
+    if (kind === 'count')
+        return Math.round(number).toLocaleString('en');
+    if (!steps[kind])
+        return digits(number);
+    const [scale, unit] = steps[kind].find(([least]) => Math.abs(number) >= least) ?? steps[kind].at(-1);
+    return `${digits(number / scale)} ${unit}`;
+}
+
+export const duration = (ns) => format('duration', ns);
+export const share = (part) => format('share', part);
+export const count = (number) => format('count', number);
+
+/** "+5.3 %": how far `predicted` lies from `measured`. */
+export function difference(predicted, measured) {
+    if (!Number.isFinite(predicted) || !Number.isFinite(measured) || !measured)
+        return '–';
+    const part = (predicted - measured) / measured;
+    return `${part > 0 ? '+' : part < 0 ? '−' : '±'}${share(Math.abs(part))}`;
+}

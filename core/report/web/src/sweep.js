@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Several runs: curves over the settings in which they differ, and the runs as a table.
+import { axis, figure, lineStyle, upright } from './charts.js';
+import { choice, element, table } from './dom.js';
+import { count, duration, format } from './format.js';
+import { bigNumbers } from './run.js';
+
+/** "links.pi.rate 8Mbit, partitioner exhaustive" */
+const words = (settings) => Object.entries(settings).map(([name, value]) => `${name} ${value}`).join(', ') || 'the same settings';
+
+const withInterval = (kind, { mean, low, high, runs }) => (low === null ? `${format(kind, mean)} (one run)`
+    : `${format(kind, mean)} [${format(kind, low)} … ${format(kind, high)}], ${runs} runs`);
+
+function headline(document) {
+    const points = document.points.filter((point) => point.metrics.mean_delay_ns.mean !== null);
+    const by = [...points].sort((a, b) => a.metrics.mean_delay_ns.mean - b.metrics.mean_delay_ns.mean);
+    const runs = document.runs.length;
+    const done = document.runs.filter((run) => run.status === 'done').length;
+    const told = (name, point) => [name, duration(point.metrics.mean_delay_ns.mean), words(point.settings)];
+    return bigNumbers([
+        ['runs', count(runs), done < runs ? `${count(runs - done)} not done` : 'all done'],
+        ['combinations of settings', count(document.points.length), `${count(document.parameters.length)} settings vary`],
+        by.length > 1 && told('least mean delay', by[0]),
+        by.length > 1 && told('greatest mean delay', by.at(-1)),
+    ]);
+}
+
+/** The place of a value on the axis. */
+function placeOf(parameter, value) {
+    const at = parameter.values.indexOf(value);
+    return parameter.numbers ? parameter.numbers[at] : at;
+}
+
+/** Values in the order in which people look for them. */
+const ordered = (parameter) => (parameter.numbers
+    ? [...parameter.values].sort((a, b) => placeOf(parameter, a) - placeOf(parameter, b)) : parameter.values);
+
+function curveFigure(document) {
+    const { parameters, metrics, points } = document;
+    const named = new Map(parameters.map((parameter) => [parameter.name, parameter]));
+    const several = (parameter) => new Set(parameter?.values).size > 1;
+    const x0 = parameters.find((parameter) => parameter.numbers && several(parameter)) ?? parameters[0];
+    const chosen = { metric: 'mean_delay_ns', x: x0.name, lines: parameters.find((parameter) => parameter !== x0)?.name ?? '', fixed: {} };
+    const metric = () => metrics.find(({ key }) => key === chosen.metric);
+    const rest = () => parameters.filter(({ name }) => name !== chosen.x && name !== chosen.lines);
+    const fixedValue = (parameter) => chosen.fixed[parameter.name] ?? ordered(parameter)[0];
+
+    /** [{name, points sorted by x}] */
+    const curves = () => {
+        const x = named.get(chosen.x);
+        const shown = points.filter((point) => rest().every((parameter) => point.settings[parameter.name] === fixedValue(parameter)));
+        const names = chosen.lines ? ordered(named.get(chosen.lines)) : [metric().label];
+        return names.map((name) => ({
+            name,
+            points: shown.filter((point) => (!chosen.lines || point.settings[chosen.lines] === name) && point.metrics[chosen.metric].mean !== null)
+                .map((point) => ({ place: placeOf(x, point.settings[x.name]), label: point.settings[x.name], ...point.metrics[chosen.metric] }))
+                .sort((a, b) => a.place - b.place),
+        }));
+    };
+    const option = (style) => {
+        const x = named.get(chosen.x);
+        const { kind, label } = metric();
+        const places = x.numbers ?? [];
+        const wide = places.length > 2 && Math.min(...places) > 0 && Math.max(...places) / Math.min(...places) >= 16;
+        const tell = ({ seriesName, data }) => `${seriesName}\n${x.name} ${data.label}\n${label}: ${data.text}`;
+        const series = curves().flatMap(({ name, points: list }, i) => {
+            const color = style.series[i % style.series.length];
+            const banded = list.filter(({ low }) => low !== null);
+            return [
+                { name, type: 'custom', silent: true, z: 1, itemStyle: { color }, data: x.numbers ? [[0]] : banded.map((point) => [point.place, point.low, point.high]),
+                    renderItem: (params, api) => (x.numbers ? band(banded, color, api) : whisker(color, api)), tooltip: { show: false },
+                    encode: x.numbers ? { x: -1, y: -1 } : { x: 0, y: [1, 2] } },
+                { name, type: 'line', z: 3, symbol: 'circle', symbolSize: 7, itemStyle: { color }, lineStyle: { width: x.numbers ? 2 : 0, type: lineStyle(i) },
+                    data: list.map((point) => ({ value: [point.place, point.mean], label: point.label, text: withInterval(kind, point) })), label: { show: false } },
+            ];
+        });
+        const highest = Math.max(...curves().flatMap(({ points: list }) => list.map(({ mean, high }) => high ?? mean)));
+        return {
+            tooltip: { confine: true, trigger: 'item', renderMode: 'richText', backgroundColor: style.raised, borderColor: style.line, textStyle: { color: style.text },
+                formatter: (item) => (item.data?.text ? tell(item) : '') },
+            legend: { type: 'scroll', top: 0, left: 0, textStyle: { color: style.text }, data: curves().map(({ name }) => name), pageTextStyle: { color: style.text } },
+            xAxis: axis(style, x.numbers
+                ? { type: wide ? 'log' : 'value', logBase: 2, scale: true, name: x.name, axisLabel: { formatter: (value) => format(x.kind, value) } }
+                : { type: 'category', data: x.values, name: x.name, boundaryGap: true }),
+            yAxis: upright(style, { type: 'value', min: 0, max: highest > 0 ? Math.ceil(highest * 1.05) : undefined, name: label, axisLabel: { formatter: (value) => format(kind, value), showMaxLabel: false } }),
+            series,
+        };
+    };
+    return figure({
+        title: 'Curves',
+        about: 'Each point is the mean of its repetitions; the band is its 95 % interval of confidence (Student\'s t). A point of one run has none: how far it would vary is not known.',
+        label: 'Curves of a metric over a setting',
+        height: 420,
+        option,
+        controls: (redraw) => {
+            const place = element('span', { class: 'controls' });
+            const names = parameters.map(({ name }) => [name, name]);
+            const fill = () => place.replaceChildren(
+                choice('metric', metrics.map(({ key, label }) => [key, label]), chosen.metric, (value) => change('metric', value)),
+                choice('over', names, chosen.x, (value) => change('x', value)),
+                parameters.length > 1 && choice('lines for', [['', 'nothing'], ...names.filter(([name]) => name !== chosen.x)], chosen.lines, (value) => change('lines', value)),
+                ...rest().map((parameter) => choice(parameter.name, ordered(parameter).map((value) => [value, value]), fixedValue(parameter),
+                    (value) => { chosen.fixed[parameter.name] = value; redraw(); })));
+            const change = (key, value) => {
+                chosen[key] = value;
+                if (chosen.lines === chosen.x)
+                    chosen.lines = '';
+                fill();
+                redraw();
+            };
+            fill();
+            return [place];
+        },
+        table: () => table('All combinations of settings', [
+            ...parameters.map(({ name }, i) => [name, (point) => point.settings[name], i ? undefined : undefined]),
+            [metric().label, (point) => withInterval(metric().kind, point.metrics[chosen.metric]), 'number'],
+        ], points),
+    });
+}
+
+/** The interval of every point, joined. */
+function band(points, color, api) {
+    if (points.length < 2)
+        return null;
+    const edge = [...points.map(({ place, high }) => [place, high]), ...[...points].reverse().map(({ place, low }) => [place, Math.max(low, 0)])];
+    return { type: 'polygon', shape: { points: edge.map((at) => api.coord(at)) }, style: { fill: color, opacity: 0.18 } };
+}
+
+function whisker(color, api) {
+    const low = api.coord([api.value(0), Math.max(api.value(1), 0)]);
+    const high = api.coord([api.value(0), api.value(2)]);
+    const line = (from, to) => ({ type: 'line', shape: { x1: from[0], y1: from[1], x2: to[0], y2: to[1] }, style: { stroke: color, lineWidth: 2 } });
+    const tick = (at) => line([at[0] - 6, at[1]], [at[0] + 6, at[1]]);
+    return { type: 'group', children: [line(low, high), tick(low), tick(high)] };
+}
+
+function runTable(document) {
+    const settings = new Map(document.points.flatMap((point) => point.runs.map((run) => [run, point.settings])));
+    return element('section', { class: 'card' }, element('h3', {}, 'All runs'), table('All runs', [
+        ['run', (run) => String(run.run)], ...document.parameters.map(({ name }) => [name, (run) => settings.get(run.run)?.[name]]),
+        ['seed', (run) => String(run.seed)], ['status', (run) => (run.cause ? `${run.status}: ${run.cause}` : run.status)],
+        ['tasks', (run) => count(run.delay.tasks_ok), 'number'], ['failed', (run) => count(run.delay.tasks_failed + run.delay.tasks_unfinished), 'number'],
+        ['mean', (run) => duration(run.delay.mean_ns), 'number'], ['median', (run) => duration(run.delay.median_ns), 'number'],
+        ['99 %', (run) => duration(run.delay.p99_ns), 'number'], ['predicted', (run) => duration(run.plan?.predicted_mean_ns), 'number'],
+        ['warnings', (run) => (run.warnings.length ? count(run.warnings.length) : ''), 'number'],
+    ], document.runs, 2000));
+}
+
+/** Everything about several runs together. */
+export function sweepPart(document) {
+    const curves = document.parameters.length > 0 && document.points.length > 1;
+    return element('div', { class: 'sweep' }, headline(document),
+        document.left_out.length > 0 && element('p', { class: 'note' }, document.left_out.join(' ')),
+        curves ? curveFigure(document) : element('p', { class: 'banner' }, 'These runs differ in no setting but the seed, so there are no curves to draw.'),
+        runTable(document));
+}
