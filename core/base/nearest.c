@@ -33,10 +33,11 @@ static size_t distance(const char *a, const char *b)
     return last[lb];
 }
 
+/* One mistake in a short name, one in four letters of a longer one: beyond that it is another word, not a slip. */
 const char *nearest_name(const char *typed, const char *const *names, size_t count)
 {
     const char *best = NULL;
-    size_t length = strlen(typed), best_distance = length < 3 ? 2 : length / 3 + 2;
+    size_t length = strlen(typed), best_distance = (length < 8 ? 1 : length / 4) + 1;
     if (length > LONGEST)
         return NULL;
     for (size_t i = 0; i < count; i++) {

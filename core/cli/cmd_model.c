@@ -219,6 +219,20 @@ static void add_output(struct table *table, const struct napm_tensor *tensor, co
     free(shape);
 }
 
+/* Told before anything is computed, so that no one waits for a file that is then not what its name says. */
+static int check_output_names(const struct text_list *outputs, struct error *error)
+{
+    static const char known[] = ".npy";
+    for (size_t i = 0; i < outputs->count; i++) {
+        size_t length = strlen(outputs->items[i]);
+        if (length <= strlen(known) || strcmp(outputs->items[i] + length - strlen(known), known) != 0)
+            return error_set(error, ERROR_INPUT,
+                             "--output %s: outputs are written as NumPy files; name a file that ends in %s",
+                             outputs->items[i], known);
+    }
+    return 0;
+}
+
 static int write_output(const struct napm_tensor *shape, float *values, const char *path, struct error *error)
 {
     struct tensor tensor = {.rank = shape->rank, .count = shape->bytes / sizeof(float), .data = values};
@@ -251,6 +265,8 @@ static int run_model(struct workbench *bench, const struct model_run *options, s
 {
     const struct napm_model *view = bench->view;
     struct tensors inputs;
+    if (check_output_names(&options->outputs, error) != 0)
+        return -1;
     if (options->outputs.count > view->output_count)
         return error_set(error, ERROR_INPUT, "--output %s: one output too many: the model has %u",
                          options->outputs.items[view->output_count], view->output_count);

@@ -29,15 +29,15 @@ static const struct cli_command commands[] = {
     {"version", "versions of napm and of what it is built on", cmd_version},
 };
 
-static void list_commands(const char *group, const char *text, const struct cli_command *list, size_t count)
+static void list_commands(FILE *file, const char *group, const char *text, const struct cli_command *list, size_t count)
 {
-    printf("Usage: %s COMMAND [OPTION]...\n", group);
+    fprintf(file, "Usage: %s COMMAND [OPTION]...\n", group);
     if (text)
-        printf("\n%s\n", text);
-    printf("\nCommands:\n");
+        fprintf(file, "\n%s\n", text);
+    fprintf(file, "\nCommands:\n");
     for (size_t i = 0; i < count; i++)
-        printf("  %-10s %s\n", list[i].name, list[i].summary);
-    printf("\n%s COMMAND --help tells more about each.\n", group);
+        fprintf(file, "  %-10s %s\n", list[i].name, list[i].summary);
+    fprintf(file, "\n%s COMMAND --help tells more about each.\n", group);
 }
 
 /* What goes between "napm: error: " and the text: "result" for a group, nothing for napm itself. */
@@ -68,27 +68,39 @@ static bool is_help(const char *word)
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
 }
 
+/* "napm help result list" is "napm result list --help". */
+static int explain(const char *group, const char *text, const struct cli_command *list, size_t count, int argc,
+                   char **argv)
+{
+    char help[] = "--help";
+    char **words = NEW_ARRAY(char *, (size_t)argc + 1);
+    words[0] = argv[0];
+    memcpy(words + 1, argv + 2, (size_t)(argc - 2) * sizeof(*words));
+    words[argc - 1] = help;
+    int result = cli_dispatch(group, text, list, count, argc, words);
+    free(words);
+    return result;
+}
+
 int cli_dispatch(const char *group, const char *text, const struct cli_command *list, size_t count, int argc,
                  char **argv)
 {
     if (argc < 2) {
         const char *prefix = group_prefix(group);
-        fprintf(stderr, "napm: error: %s%swhich command? Try: %s --help\n", prefix, *prefix ? ": " : "", group);
+        fprintf(stderr, "napm: error: %s%swhich command?\n\n", prefix, *prefix ? ": " : "");
+        list_commands(stderr, group, text, list, count);
         return CLI_WRONG;
     }
     if (is_help(argv[1]) && argc == 2) {
-        list_commands(group, text, list, count);
+        list_commands(stdout, group, text, list, count);
         return cli_end_output();
     }
-    /* "napm help run" is "napm run --help". */
-    char help[] = "--help";
-    char *asked[] = {argv[argc - 1], help, NULL};
-    bool explain = argc == 3 && is_help(argv[1]);
-    const char *wanted = explain ? argv[2] : argv[1];
+    if (is_help(argv[1]))
+        return explain(group, text, list, count, argc, argv);
     for (size_t i = 0; i < count; i++)
-        if (strcmp(list[i].name, wanted) == 0)
-            return explain ? list[i].main(2, asked) : list[i].main(argc - 1, argv + 1);
-    return unknown_command(group, list, count, wanted);
+        if (strcmp(list[i].name, argv[1]) == 0)
+            return list[i].main(argc - 1, argv + 1);
+    return unknown_command(group, list, count, argv[1]);
 }
 
 int cli_fail(const struct error *error)

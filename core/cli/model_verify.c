@@ -45,7 +45,7 @@ static const struct table_column columns[] = {
     {"cuts", "cuts verified", TABLE_COUNT},
     {"unequal", "unequal", TABLE_COUNT},
     {"first_unequal", "first", TABLE_COUNT},
-    {"relative_difference", "difference to the first backend", TABLE_REAL},
+    {"relative_difference", "difference to the first", TABLE_REAL},
     {"verdict", "verdict", TABLE_TEXT},
 };
 
@@ -172,12 +172,27 @@ static int conclude(const struct verify_options *options, const struct verdict *
     return 0;
 }
 
+/* The backends to verify, each once: without oneDNN the default backend is the reference itself. */
+static size_t pick_backends(const struct verify_options *options, const char **names)
+{
+    bool own = options->backends.count > 0;
+    size_t given = own ? options->backends.count : sizeof(default_backends) / sizeof(default_backends[0]), count = 0;
+    for (size_t i = 0; i < given; i++) {
+        const char *name = own ? options->backends.items[i] : default_backends[i];
+        bool known = false;
+        for (size_t k = 0; k < count && !known; k++)
+            known = strcmp(names[k], name) == 0;
+        if (!known)
+            names[count++] = name;
+    }
+    return count;
+}
+
 static int verify_all(struct workbench *bench, const struct verify_options *options, const struct tensors *inputs,
                       struct error *error)
 {
-    bool own = options->backends.count > 0;
-    size_t count = own ? options->backends.count : sizeof(default_backends) / sizeof(default_backends[0]);
-    const char *const *names = own ? options->backends.items : default_backends;
+    const char **names = NEW_ARRAY(const char *, options->backends.count + sizeof(default_backends));
+    size_t count = pick_backends(options, names);
     struct verdict *verdicts = NEW_ARRAY(struct verdict, count);
     int result = 0;
     progress_start();
@@ -195,6 +210,7 @@ static int verify_all(struct workbench *bench, const struct verify_options *opti
             tensors_free(&verdicts[i].whole);
     }
     free(verdicts);
+    free(names);
     return result;
 }
 
@@ -222,7 +238,7 @@ int model_verify_main(int argc, char **argv)
     struct verify_options options = {.seed = 1};
     const struct cli_option table[] = {
         {"backend", 'b', OPTION_WORDS, &options.backends, "NAME",
-         "a backend to verify; may be repeated (default: onednn and reference)", 0, 0},
+         "a backend to verify; may be repeated (default: " WORKBENCH_BACKEND " and reference)", 0, 0},
         WORKBENCH_SETTINGS_OPTION(options.bench),
         WORKBENCH_THREADS_OPTION(options.bench),
         {"tolerance", 0, OPTION_WORD, &options.tolerance_text, "X",

@@ -108,15 +108,25 @@ static int take_number(const struct cli_usage *usage, const struct cli_option *o
     return -1;
 }
 
+enum { MOST_CHOICES = 16 };
+
 static int take_choice(const struct cli_usage *usage, const struct cli_option *option, const char *text)
 {
-    size_t length = strlen(text);
-    for (const char *at = option->argument; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
-        if (length > 0 && strcspn(at, "|") == length && strncmp(at, text, length) == 0) {
+    char *choices = text_copy(option->argument), *rest = choices;
+    const char *names[MOST_CHOICES];
+    size_t count = 0;
+    for (char *name; count < MOST_CHOICES && (name = strsep(&rest, "|")); count++) {
+        names[count] = name;
+        if (strcmp(name, text) == 0) {
             *(const char **)option->value = text;
+            free(choices);
             return -1;
         }
-    char *expected = text_format("one of %s", option->argument);
+    }
+    const char *near = nearest_name(text, names, count);
+    char *expected = text_format("one of %s%s%s%s", option->argument, near ? "; did you mean " : "", near ? near : "",
+                                 near ? "?" : "");
+    free(choices);
     int code = wrong_value(usage, option, text, expected);
     free(expected);
     return code;

@@ -19,7 +19,8 @@ struct workbench_options {
 
 #define WORKBENCH_BACKEND_OPTION(options)                                                                              \
     {                                                                                                                  \
-        "backend", 'b', OPTION_WORD, &(options).backend, "NAME", "the model backend plugin (default: onednn)", 0, 0    \
+        "backend", 'b', OPTION_WORD, &(options).backend, "NAME",                                                       \
+            "the model backend plugin (default: " WORKBENCH_BACKEND ")", 0, 0                                          \
     }
 #define WORKBENCH_SETTINGS_OPTION(options)                                                                             \
     {                                                                                                                  \

@@ -114,8 +114,12 @@ static int unknown_operator(const struct graph_node *node, struct error *error)
     for (size_t i = 0; i < RULE_COUNT; i++)
         names[i] = rules[i].type;
     const char *near = nearest_name(node->type, names, RULE_COUNT);
-    return graph_node_error(node, error, "this operator is not supported%s%s", near ? "; a near one is " : "",
-                            near ? near : "");
+    if (near)
+        return graph_node_error(node, error, "this operator is not supported; did you mean %s?", near);
+    graph_node_error(node, error, "this operator is not supported; export the model without it. There are");
+    for (size_t i = 0; i < RULE_COUNT; i++)
+        error_append(error, "%s %s", i ? "," : "", names[i]);
+    return -1;
 }
 
 static const struct operator_rule *find_rule(const struct graph_node *node, struct error *error)

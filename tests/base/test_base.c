@@ -130,6 +130,9 @@ static void a_mistyped_name_finds_its_neighbour(void **state)
     assert_string_equal(nearest_name("partitoner", names, 4), "partitioner");
     assert_string_equal(nearest_name("shceduler", names, 4), "scheduler");
     assert_null(nearest_name("banana", names, 4));
+    const char *const operators[] = {"Reshape", "Relu", "Resize"};
+    assert_null(nearest_name("Resize", operators, 2)); /* another word, not a slip */
+    assert_string_equal(nearest_name("Resise", operators, 3), "Resize");
 }
 
 static void a_file_is_written_whole_and_mapped(void **state)

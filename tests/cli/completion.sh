@@ -26,7 +26,35 @@ offered "options of a command of a group" --rows napm result export --r
 offered "choices of an option" json napm run --format j
 offered "names of plugins" greedy-delay napm plugin info greedy-d
 offered "names of the zoo" tiny-cnn napm model new tiny-c
-touch "$work/my.cfg"
+offered "what an option by its letter takes" json napm run -f j
+offered "kinds of rows" layers napm result export --rows la
+offered "kinds of rows by the letter" layers napm result export 3 -r la
+offered "backends" reference napm bench x.onnx --backend ref
+offered "backends by the letter" reference napm bench x.onnx -b ref
+offers napm bench x.onnx -b '' >"$work/offer"
+check "and no other plugins" sh -c "grep -qx replay '$work/offer' && ! grep -qx fifo '$work/offer'"
+offered "commands after help" run napm help r
+offered "commands of a group after help" verify napm help model v
+offered "keys for --set" scheduler.plugin= napm run x.cfg --set sche
+offered "lists for -s" nodes. napm run -s no
+cat >"$work/my.cfg" <<'CFG'
+nodes = ( { name = "station"; role = "station"; },
+          { name = "pi"; count = 3; } );
+links = ( { from = "pi"; rate = "8Mbit"; } );
+CFG
+offered "nodes of the scenario for --set" nodes.station.workers= napm run "$work/my.cfg" --set nodes.
+offered "links of the scenario for --set" links.pi.rate= napm plan "$work/my.cfg" --set links.
+# Every key of the top level, as the reader has it, begins a path.
+offers napm run x.cfg --set '' >"$work/offer"
+sed -n '/read_head(/,/};/p' "$top_srcdir/core/scenario/scenario.c" | grep -oE '"[a-z_]+"' | tr -d '"' >"$work/keys"
+top_level_is_offered() {
+    local key
+    test "$(wc -l <"$work/keys")" -gt 9 || return 1
+    while read -r key; do
+        grep -q "^${key}[.=]" "$work/offer" || { echo "$key"; return 1; }
+    done <"$work/keys"
+}
+check "every key of the top level for --set" top_level_is_offered
 offered "files" "$work/my.cfg" napm run "$work/my"
 offers napm run --nonsense >"$work/offer"
 check "nothing where there is nothing" test "$(tr -d '\n' <"$work/offer" | wc -c)" = 0

@@ -17,7 +17,8 @@ every_option_is_in_the_manual() {
 }
 
 check_status "without a command it asks for one" 2 napm
-check_text "and says where to look" 'napm --help' "$work/err"
+check_text "and says where to look" 'napm COMMAND --help' "$work/err"
+check_text "and lists them at once" '^  run ' "$work/err"
 check "--help lists the commands" napm --help
 for word in run plan profile bench model plugin result version; do
     check_text "among them $word" "^  $word " "$work/out"
@@ -32,6 +33,12 @@ check "napm help run is napm run --help" sh -c "[ \"\$($top_builddir/run-in-tree
 check "--version" napm --version
 check_text "names the version" '^napm [0-9]+\.' "$work/out"
 
+check_status "without a command a group lists its own" 2 napm result
+check_text "on standard error" '^  export ' "$work/err"
+check "napm help of a command of a group" napm help result list
+check_text "is its --help" '^Usage: napm result list' "$work/out"
+check_status "napm help of what there is not" 2 napm help rum
+check_text "suggests the nearest" 'did you mean "napm run"' "$work/err"
 check_status "a mistyped command is wrong input" 2 napm rum
 check_text "and the nearest one is suggested" 'did you mean "napm run"' "$work/err"
 check_status "a mistyped command of a group" 2 napm result lits
@@ -48,6 +55,8 @@ check_status "a negative number" 2 napm run x.cfg --repeat -1
 check_status "no number" 2 napm run x.cfg --repeat three
 check_status "a choice that is none" 2 napm result list --format xml
 check_text "is told the choices" 'table\|json\|csv' "$work/err"
+check_status "a choice with a slip" 2 napm result list --format jsno
+check_text "is told the nearest" 'did you mean json' "$work/err"
 check_status "a missing operand" 2 napm run
 check_text "is named" '^napm: error: run: SCENARIO is missing' "$work/err"
 check_status "one word too many" 2 napm run a.cfg b.cfg

@@ -25,6 +25,9 @@ check "writes the output" test -s "$work/a.npy"
 check "again gives the same" sh -c "$top_builddir/run-in-tree core/cli/napm model run '$m' --backend reference --output '$work/b.npy' && cmp '$work/a.npy' '$work/b.npy'"
 check_status "an input of another shape is wrong" 2 napm model run "$m" --input "$work/a.npy"
 check_status "one output too many is wrong" 2 napm model run "$m" --output "$work/a.npy" --output "$work/b.npy"
+check_status "an output that would not be what its name says is refused" 2 napm model run "$m" --backend reference -o "$work/y.txt"
+check_text "with the remedy" 'y\.txt: .*name a file that ends in \.npy' "$work/err"
+check "and nothing is written" test ! -e "$work/y.txt"
 check_status "an unknown backend is wrong" 2 napm model run "$m" --backend referense
 check_text "and the nearest one is suggested" 'reference' "$work/err"
 check_status "an unknown option of a backend is wrong" 2 napm bench "$m" --backend replay --backend-option gflop=3
@@ -32,6 +35,20 @@ check_text "and the nearest one is suggested" 'gflops' "$work/err"
 
 check "model verify: every cut, bit for bit" napm model verify "$m" --backend reference --format csv
 check_text "all 6 cuts" '^reference [^,]*,6,0,' "$work/out"
+check "model verify with a backend named twice" napm model verify "$m" -b reference -b reference --format csv
+check "verifies it once" test "$(grep -c '^reference ' "$work/out")" = 1
+check "model verify as this was built" napm model verify "$m" --format csv
+check "has each backend once" sh -c "cut -d, -f1 '$work/out' | sort | uniq -d | wc -l | grep -qx 0"
+sed 's/\bGlobalAveragePool\b/GlobalAveragePoll/' "$m" >"$work/slip.onnx"
+if cmp -s "$m" "$work/slip.onnx"; then
+    sed 's/\bGemm\b/Gems/' "$m" >"$work/slip.onnx"
+fi
+check_status "an operator that is not supported" 2 napm model info "$work/slip.onnx"
+check_text "is a slip of another one" 'did you mean G' "$work/err"
+sed 's/\bConv\b/Abcd/' "$m" >"$work/other.onnx"
+check_status "one that is like no other" 2 napm model info "$work/other.onnx"
+check_text "is answered with all that are supported" 'not supported; .*There are Abs, .* Gemm, .*Where' "$work/err"
+check "and with no guess" sh -c "! grep 'did you mean' '$work/err'"
 if [ -e "$top_builddir/plugins/onednn.la" ]; then
     check "onednn and reference agree" napm model verify "$m"
     check "also where layers skip" sh -c "$top_builddir/run-in-tree core/cli/napm model new tiny-resnet -o '$work/r.onnx' && $top_builddir/run-in-tree core/cli/napm model verify '$work/r.onnx'"
