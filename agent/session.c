@@ -179,10 +179,9 @@ static void on_alive(evutil_socket_t fd, short what, void *context)
 
 static int send_configured(struct session *session, struct error *error)
 {
-    const struct catalogue_entry *entry = compute_instance(session->compute)->entry;
     Wire__Configured body = WIRE__CONFIGURED__INIT;
     Wire__Message message = WIRE__MESSAGE__INIT;
-    body.backend = text_format("%s %s", entry->name, entry->version);
+    body.backend = compute_label(compute_instance(session->compute));
     message.body_case = WIRE__MESSAGE__BODY_CONFIGURED;
     message.configured = &body;
     int status = control_send(&session->control, &message, error);

@@ -77,7 +77,7 @@ static struct table *result_table(const struct workbench *bench, const struct in
 {
     struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
     table_split(table, 1, "min_ns");
-    char *name = text_format("%s %s", backend->entry->name, backend->entry->version);
+    char *name = compute_label(backend);
     uint64_t weights = 0, activations = 0;
     bool known = compute_segment_memory(segment, &weights, &activations, NULL) == 0;
     double flops = 0;

@@ -63,19 +63,19 @@ static void show(const struct workbench *bench, const struct profile_options *op
     char total[UNITS_TEXT_BYTES];
     for (uint32_t i = 0; i < bench->view->layer_count; i++)
         total_ns += (double)layer_ns[i];
+    char *name = compute_label(backend);
     if (strcmp(options->common.format, "json") == 0) {
-        char *name = text_format("%s %s", backend->entry->name, backend->entry->version);
         table_put_json(json_pack("{s:s, s:s, s:s, s:i, s:i, s:f, s:o}", "model", bench->view->name, "hash",
                                  bench->view->hash, "backend", name, "threads", (int)bench->threads, "runs",
                                  (int)options->runs, "total_ns", total_ns, "layers", table_json(table)));
-        free(name);
     } else {
         table_put(table, options->common.format);
         if (strcmp(options->common.format, "table") == 0)
-            printf("\n%s on %s %s, %u thread%s: %s a pass (sum of the layers' medians over %u passes)\n",
-                   bench->view->name, backend->entry->name, backend->entry->version, bench->threads,
-                   bench->threads == 1 ? "" : "s", units_format_duration(total, total_ns), options->runs);
+            printf("\n%s on %s, %u thread%s: %s a pass (sum of the layers' medians over %u passes)\n",
+                   bench->view->name, name, bench->threads, bench->threads == 1 ? "" : "s",
+                   units_format_duration(total, total_ns), options->runs);
     }
+    free(name);
     table_free(table);
 }
 

@@ -11,6 +11,7 @@
 #include "core/cli/options.h"
 #include "core/cli/progress.h"
 #include "core/cli/report.h"
+#include "core/cli/stop.h"
 #include "core/cli/table.h"
 
 #define MOST_REPETITIONS 100000
@@ -50,11 +51,15 @@ static void show_run(const struct series *series, const struct run_summary *summ
     }
     if (result == 0)
         return;
-    fprintf(stderr, "napm: error: %s\n", error->text);
-    if (error->kind == ERROR_CANCELLED)
-        fprintf(stderr, "napm: the run was stopped: the %" PRIu64 " tasks that had ended are kept as run %" PRId64 "\n",
-                summary->head.ok + summary->head.failed + summary->head.unfinished + summary->head.warmups,
-                summary->head.id);
+    if (error->kind != ERROR_CANCELLED) {
+        fprintf(stderr, "napm: error: %s\n", error->text);
+        return;
+    }
+    uint64_t wanted = 0;
+    for (size_t i = 0; i < summary->stream_count; i++)
+        wanted += summary->streams[i].task_count;
+    fprintf(stderr, "napm: stopped by %s; %" PRIu64 " of %" PRIu64 " tasks kept in run %" PRId64 "\n", stop_cause(),
+            summary->head.ok + summary->head.failed + summary->head.warmups, wanted, summary->head.id);
 }
 
 /* Carries one repetition out and shows it. Returns the exit code; *go_on is cleared where no further one makes sense. */

@@ -11,6 +11,7 @@
 #include "core/base/nearest.h"
 #include "core/cli/crash.h"
 #include "core/cli/progress.h"
+#include "core/cli/stop.h"
 
 static const char about[] =
     "NAPM splits the computation of AI models between devices and a base station, under plugins of your choice,\n"
@@ -107,7 +108,10 @@ int cli_fail(const struct error *error)
 {
     progress_stop();
     fflush(stdout);
-    fprintf(stderr, "napm: error: %s\n", error->text);
+    if (error->kind == ERROR_CANCELLED)
+        fprintf(stderr, "napm: stopped by %s\n", stop_cause());
+    else
+        fprintf(stderr, "napm: error: %s\n", error->text);
     return error->kind == ERROR_INPUT ? CLI_WRONG : CLI_FAILED;
 }
 

@@ -13,7 +13,6 @@
 
 /* Conditions that differ from the request by more than this make a run another experiment than the one asked for. */
 #define TOLERATED_SHARE 0.05
-#define PROBE_SECONDS 0.1 /* what the probe's big frame takes at the rate asked for (core/world/probe.c) */
 #define RARE 0.01 /* an outcome of chance less likely than this is worth a warning */
 
 static bool differs(double asked, double achieved)
@@ -22,7 +21,7 @@ static bool differs(double asked, double achieved)
 }
 
 /*
- * The least rate that the probe's frame may come to where packets are lost: as the frame takes about PROBE_SECONDS, so
+ * The least rate that the probe's frame may come to where packets are lost: as the frame takes about LINK_PROBE_S, so
  * many rounds of repair as only one frame in a hundred exceeds, and the air of what is sent again.
  */
 static double least_rate_with_loss(const struct link_summary *link)
@@ -30,7 +29,7 @@ static double least_rate_with_loss(const struct link_summary *link)
     double asked = link->requested_bytes_per_s;
     if (link->loss <= 0)
         return asked;
-    double took_s = fmax(PROBE_SECONDS, LINK_PACKET_BYTES / asked);
+    double took_s = fmax(LINK_PROBE_S, LINK_PACKET_BYTES / asked);
     double packets = ceil(asked * took_s / LINK_PACKET_BYTES), lost = packets * link->loss;
     double rounds = fmax(1, ceil(log(RARE / packets) / log(link->loss)));
     double again = (lost + 3 * sqrt(lost)) / (1 - link->loss) / packets;
@@ -58,9 +57,10 @@ static void warn_of_link(struct report_warnings *warnings, const struct link_sum
     if (link->requested_bytes_per_s > 0)
         warn_of_rate(warnings, link);
     double delay_ns = (double)link->requested_delay_ns, achieved_ns = (double)link->achieved_delay_ns;
-    /* A probe is a few frames: their mean wanders with what was asked to be random. */
+    /* A probe is a few frames: their median wanders with what was asked to be random, and with the machine's wake-ups. */
     double random_ns = (double)link->jitter_ns + (link->loss > 0 ? (double)link->repair_ns : 0);
-    if (differs(delay_ns, achieved_ns) && fabs(achieved_ns - delay_ns) > random_ns)
+    if (differs(delay_ns, achieved_ns) &&
+        fabs(achieved_ns - delay_ns) > fmax(random_ns, (double)LINK_PROBE_RESOLUTION_NS))
         *ARRAY_ADD(warnings) = text_format(
             "link %s %s: asked for a delay of %s, achieved %s: these conditions were not met", link->name,
             link->direction, units_format_duration(asked, delay_ns), units_format_duration(achieved, achieved_ns));
@@ -75,16 +75,50 @@ static void warn_of_missing_tasks(struct report_warnings *warnings, const struct
                                            ended, stream->task_count, stream->name);
 }
 
+/* The run's own cause, which stands above the warnings, may be this one. */
+static bool is_told(const struct run_summary *summary, const char *cause)
+{
+    return summary->head.cause && strstr(summary->head.cause, cause);
+}
+
+static bool is_backend(const struct node_summary *node, const char *label)
+{
+    return node->backend && strcmp(node->backend, label) == 0;
+}
+
+/* Backends that spend times instead of computing say where those come from: "NAME VERSION (estimated)". */
+static void tell_origin(struct report_warnings *warnings, const struct run_summary *summary, size_t first)
+{
+    const char *label = summary->nodes[first].backend, *bracket = label ? strrchr(label, '(') : NULL;
+    size_t others = 0;
+    if (!bracket)
+        return;
+    for (size_t i = 0; i < summary->node_count; i++)
+        if (i < first && is_backend(&summary->nodes[i], label))
+            return;
+        else
+            others += i > first && is_backend(&summary->nodes[i], label);
+    char *more = others ? text_format(" and %zu more", others) : text_copy("");
+    *ARRAY_ADD(warnings) =
+        text_format("the layer times of %s%s are %.*s, not measured (%.*s)", summary->nodes[first].name, more,
+                    (int)strcspn(bracket + 1, ")"), bracket + 1, (int)(bracket - label - 1), label);
+    free(more);
+}
+
 struct report_warnings report_warnings(const struct run_summary *summary)
 {
     struct report_warnings warnings = {0};
     for (size_t i = 0; i < summary->node_count; i++)
-        if (summary->nodes[i].lost_cause)
+        if (summary->nodes[i].lost_cause && !is_told(summary, summary->nodes[i].lost_cause))
             *ARRAY_ADD(&warnings) =
                 text_format("node %s was lost in mid-run: %s", summary->nodes[i].name, summary->nodes[i].lost_cause);
+    for (size_t i = 0; i < summary->node_count; i++)
+        tell_origin(&warnings, summary, i);
     for (size_t i = 0; i < summary->cause_count; i++)
-        *ARRAY_ADD(&warnings) = text_format("%" PRIu64 " tasks of %s have failed: %s", summary->causes[i].tasks,
-                                            summary->causes[i].stream, summary->causes[i].cause);
+        *ARRAY_ADD(&warnings) =
+            text_format("%" PRIu64 " tasks of %s have failed%s%s", summary->causes[i].tasks, summary->causes[i].stream,
+                        is_told(summary, summary->causes[i].cause) ? " because of that" : ": ",
+                        is_told(summary, summary->causes[i].cause) ? "" : summary->causes[i].cause);
     for (size_t i = 0; i < summary->stream_count; i++)
         if (summary->streams[i].deadline_misses > 0)
             *ARRAY_ADD(&warnings) =

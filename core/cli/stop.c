@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 static atomic_bool asked;
+static volatile sig_atomic_t signal_number;
 
 static void hear_signal(int number)
 {
@@ -18,12 +19,17 @@ static void hear_signal(int number)
     ssize_t written = isatty(STDERR_FILENO) ? write(STDERR_FILENO, text, sizeof(text) - 1)
                                             : write(STDERR_FILENO, plain, sizeof(plain) - 1);
     (void)written;
-    (void)number;
+    signal_number = number;
     /* The next one has its ordinary effect. */
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     signal(SIGHUP, SIG_DFL);
     errno = kept;
+}
+
+const char *stop_cause(void)
+{
+    return signal_number == SIGTERM ? "SIGTERM" : signal_number == SIGHUP ? "SIGHUP" : "Ctrl-C";
 }
 
 const atomic_bool *stop_watch(void)

@@ -10,4 +10,7 @@
 /* Installs the handlers; the flag becomes true at the first signal. */
 const atomic_bool *stop_watch(void);
 
+/* What asked, for people: "Ctrl-C", or the signal's name. */
+const char *stop_cause(void);
+
 #endif

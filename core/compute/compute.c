@@ -146,6 +146,19 @@ const struct instance *compute_instance(const struct compute *compute)
     return compute->instance;
 }
 
+char *compute_label(const struct instance *backend)
+{
+    struct napm_backend_origin extension;
+    const char *origin = NULL;
+    if (instance_extension(backend, NAPM_BACKEND_ORIGIN, &extension, sizeof(extension)) == 0 && extension.origin) {
+        instance_lock(backend);
+        origin = extension.origin(backend->self);
+        instance_unlock(backend);
+    }
+    return text_format("%s %s%s%s%s", backend->entry->name, backend->entry->version, origin ? " (" : "",
+                       origin ? origin : "", origin ? ")" : "");
+}
+
 /* ---- preparing */
 
 int compute_supports(struct compute *compute, const struct model *model, struct error *error)

@@ -30,6 +30,10 @@ struct compute *compute_open(struct catalogue *catalogue, const struct compute_s
 void compute_close(struct compute *compute);
 const struct instance *compute_instance(const struct compute *compute);
 
+/* "NAME VERSION" of a backend, and in brackets where its times come from if it does not compute: "replay 1.0.0 (estimated)".
+ * free() it. */
+char *compute_label(const struct instance *backend);
+
 /* Whether the backend can compute every operator of a model, without preparing it. -1: the error names the first. */
 int compute_supports(struct compute *compute, const struct model *model, struct error *error);
 /* Checks that every operator is supported first (the error names node, operator, opset). The same model is prepared once. */

@@ -3,6 +3,7 @@
 #include "core/ledger/ledger.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,11 +16,13 @@
 #include "core/ledger/schema.h"
 #include "core/ledger/store.h"
 
-static char *default_path(struct error *error)
+/* Where there is nothing else said. *ours: the folders are the platform's own to make. */
+static char *default_path(bool *ours, struct error *error)
 {
     const char *named = getenv("NAPM_DB");
     if (named && *named)
         return text_copy(named);
+    *ours = true;
     const char *data = getenv("XDG_DATA_HOME");
     if (data && *data == '/')
         return text_format("%s/napm/napm.db", data);
@@ -42,6 +45,23 @@ static int make_folders_above(const char *path, struct error *error)
                                strerror(errno));
         *slash = '/';
     }
+    free(folder);
+    return result;
+}
+
+/* A folder that somebody named may be misspelt: it is not made. */
+static int check_folder_above(const char *path, struct error *error)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = !slash ? text_copy(".") : slash == path ? text_copy("/") : text_copy(path);
+    if (slash && slash != path)
+        folder[slash - path] = '\0';
+    struct stat facts;
+    int result = 0;
+    if (stat(folder, &facts) != 0)
+        result = error_set(error, ERROR_INPUT,
+                           "ledger %s: the folder %s: %s; make it, or choose another place with --db or NAPM_DB", path,
+                           folder, strerror(errno));
     free(folder);
     return result;
 }
@@ -85,36 +105,86 @@ static int mark_orphans(struct sql *sql, struct error *error)
     return row == 0 ? 0 : -1;
 }
 
+static int copy_database(struct sql *from, struct sql *to, struct error *error)
+{
+    sqlite3_backup *backup = sqlite3_backup_init(to->db, "main", from->db, "main");
+    if (backup)
+        sqlite3_backup_step(backup, -1); /* its status is also that of the next call */
+    return backup && sqlite3_backup_finish(backup) == SQLITE_OK
+               ? 0
+               : sql_fail(to, "copying the older schema's rows", error);
+}
+
+/* A ledger as it was before its schema is changed, beside it; never over a file that is there. */
+static int keep_backup(struct sql *sql, int64_t version, struct error *error)
+{
+    char *path = text_format("%s.schema-%" PRId64, sql->path, version);
+    for (int next = 2; access(path, F_OK) == 0; next++) {
+        free(path);
+        path = text_format("%s.schema-%" PRId64 "-%d", sql->path, version, next);
+    }
+    struct sql copy;
+    int result = sql_open(&copy, path, NULL, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error);
+    if (result == 0) {
+        result = copy_database(sql, &copy, error);
+        sql_close(&copy);
+        if (result != 0)
+            unlink(path);
+    }
+    if (result == 0)
+        log_info("ledger", "%s has schema %" PRId64 " and is brought up to %zu; as it was it is kept as %s", sql->path,
+                 version, schema_step_count, path);
+    free(path);
+    return result;
+}
+
+/* Reads the tables' names, so that a damaged file is found before anything else is done with it. */
+static int check_whole(struct sql *sql, struct error *error)
+{
+    int64_t tables;
+    return sql_number(sql, "SELECT count(*) FROM sqlite_master", 0, &tables, error);
+}
+
+static int prepare_old(struct sql *sql, struct error *error)
+{
+    int64_t version;
+    if (check_whole(sql, error) != 0 || sql_number(sql, "PRAGMA user_version", 0, &version, error) != 0)
+        return -1;
+    bool is_older = version > 0 && version < (int64_t)schema_step_count;
+    if (is_older && keep_backup(sql, version, error) != 0)
+        return -1;
+    if (version <= (int64_t)schema_step_count && sql_script(sql, "PRAGMA journal_mode = WAL", error) != 0)
+        return -1;
+    return schema_bring_up(sql, schema_steps, schema_step_count, error);
+}
+
+/* Made with the ordinary journal, so that its first page (by which it is known) is in the file at once. */
+static int prepare_new(struct sql *sql, struct error *error)
+{
+    return schema_bring_up(sql, schema_steps, schema_step_count, error) != 0
+               ? -1
+               : sql_script(sql, "PRAGMA journal_mode = WAL", error);
+}
+
 static int prepare_for_writing(struct sql *sql, bool exists, struct error *error)
 {
     if (sql_script(sql, "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA synchronous = NORMAL", error) !=
-        0)
+            0 ||
+        (exists ? prepare_old(sql, error) : prepare_new(sql, error)) != 0)
         return -1;
-    /* A new file is made with the ordinary journal, so that its first page (by which it is known) is in the file at once. */
-    if (!exists && schema_bring_up(sql, schema_steps, schema_step_count, error) != 0)
-        return -1;
-    if (exists) {
-        int64_t version;
-        if (sql_number(sql, "PRAGMA user_version", 0, &version, error) != 0)
-            return -1;
-        if (version <= (int64_t)schema_step_count && sql_script(sql, "PRAGMA journal_mode = WAL", error) != 0)
-            return -1;
-        if (schema_bring_up(sql, schema_steps, schema_step_count, error) != 0)
-            return -1;
-    } else if (sql_script(sql, "PRAGMA journal_mode = WAL", error) != 0) {
-        return -1;
-    }
     return mark_orphans(sql, error);
 }
 
 struct ledger *ledger_open(const char *path, struct error *error)
 {
-    char *own = path ? text_copy(path) : default_path(error);
+    bool ours = false;
+    char *own = path ? text_copy(path) : default_path(&ours, error);
     if (!own)
         return NULL;
     struct ledger *ledger = ledger_new();
     bool exists;
-    if (make_folders_above(own, error) != 0 || schema_check_file(own, &exists, error) != 0 ||
+    if ((ours ? make_folders_above(own, error) : check_folder_above(own, error)) != 0 ||
+        schema_check_file(own, &exists, error) != 0 ||
         sql_open(&ledger->sql, own, NULL, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error) != 0 ||
         prepare_for_writing(&ledger->sql, exists, error) != 0) {
         ledger_close(ledger);
@@ -135,17 +205,13 @@ static int open_for_reading(struct sql *sql, const char *path, struct error *err
     return result;
 }
 
-/* Copies the database into a private one that goes when it is closed, and goes on with that. */
+/* Goes on with a private copy that goes when it is closed. */
 static int move_to_copy(struct sql *sql, struct error *error)
 {
     struct sql copy;
     if (sql_open(&copy, sql->path, "", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error) != 0)
         return -1;
-    sqlite3_backup *backup = sqlite3_backup_init(copy.db, "main", sql->db, "main");
-    if (backup)
-        sqlite3_backup_step(backup, -1); /* its status is also that of the next call */
-    if (!backup || sqlite3_backup_finish(backup) != SQLITE_OK) {
-        sql_fail(&copy, "copying the older schema's rows", error);
+    if (copy_database(sql, &copy, error) != 0) {
         sql_close(&copy);
         return -1;
     }
@@ -158,7 +224,7 @@ static int move_to_copy(struct sql *sql, struct error *error)
 static int prepare_for_reading(struct sql *sql, struct error *error)
 {
     size_t version;
-    if (schema_version(sql, schema_step_count, &version, error) != 0)
+    if (check_whole(sql, error) != 0 || schema_version(sql, schema_step_count, &version, error) != 0)
         return -1;
     if (version == schema_step_count)
         return 0;
@@ -167,7 +233,8 @@ static int prepare_for_reading(struct sql *sql, struct error *error)
 
 struct ledger *ledger_open_readonly(const char *path, struct error *error)
 {
-    char *own = path ? text_copy(path) : default_path(error);
+    bool ours;
+    char *own = path ? text_copy(path) : default_path(&ours, error);
     if (!own)
         return NULL;
     struct ledger *ledger = ledger_new();

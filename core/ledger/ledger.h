@@ -16,8 +16,9 @@
 struct ledger;
 
 /*
- * Opens or creates (folders too). path NULL: $NAPM_DB, else $XDG_DATA_HOME/napm/napm.db (~/.local/share). An older
- * schema is migrated, a newer one refused, a file that is no ledger refused untouched.
+ * Opens or creates. path NULL: $NAPM_DB, else $XDG_DATA_HOME/napm/napm.db (~/.local/share), whose folders are made; any
+ * other folder has to be there. An older schema is migrated, after a copy was put beside it ("PATH.schema-1"); a newer
+ * one, a damaged file and one that is no ledger are refused untouched.
  */
 struct ledger *ledger_open(const char *path, struct error *error);
 struct ledger *ledger_open_readonly(const char *path, struct error *error);

@@ -17,7 +17,10 @@
 #include <stdint.h>
 
 #define LINK_PACKET_BYTES 1448 /* payload of a TCP segment on Ethernet */
-#define LINK_MAX_LOSS 0.9 /* beyond that nothing would arrive in any useful time */
+#define LINK_MAX_LOSS 0.5 /* beyond that TCP, which repairs it, would not get anything through */
+/* A probe of what a link achieves: its big frame is to take so long; delays that differ by less are its own noise. */
+#define LINK_PROBE_S 0.1
+#define LINK_PROBE_RESOLUTION_NS INT64_C(500000)
 #define LINK_NO_MEDIUM UINT32_MAX
 
 enum link_direction { LINK_UP = 0, LINK_DOWN = 1 }; /* up: device to station */

@@ -171,9 +171,9 @@ static int read_conditions(struct reader *reader, const struct value *group, str
         reader_get_duration(reader, group, "jitter", &conditions->jitter_ns) < 0 ||
         reader_get_share(reader, group, "loss", &conditions->loss) < 0)
         return -1;
-    if (conditions->loss < 0 || conditions->loss > 0.5)
-        return reader_fail(reader, tree_member(group, "loss")->where, "'loss' is %g%%; allowed is 0%% to 50%%",
-                           conditions->loss * 100);
+    if (conditions->loss < 0 || conditions->loss > LINK_MAX_LOSS)
+        return reader_fail(reader, tree_member(group, "loss")->where, "'loss' is %g%%; allowed is 0%% to %g%%",
+                           conditions->loss * 100, LINK_MAX_LOSS * 100);
     int got = reader_get_duration(reader, group, "repair", &conditions->repair_ns);
     if (got < 0)
         return -1;

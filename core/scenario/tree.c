@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/memory.h"
+
 const char *tree_type_text(enum value_type type)
 {
     static const char *const texts[] = {
@@ -216,12 +218,57 @@ static struct value *from_setting(const struct origin *origin, config_setting_t 
     return value;
 }
 
-static int parse_error(config_t *config, const char *file, struct error *error)
+/* A setting in the text: of which group (counted in the order in which they begin), and where. */
+struct seen {
+    const char *name;
+    size_t length;
+    int group, line;
+};
+
+static bool is_setting(const char *text, size_t length)
+{
+    const char *after = text + length + strspn(text + length, " \t\r\n");
+    return (isalpha((unsigned char)*text) || *text == '*') && (*after == '=' || *after == ':');
+}
+
+/* The first setting that stands twice in its group: libconfig tells neither its name nor where it stood before. */
+static int report_twice(const char *text, const char *file, struct error *error)
+{
+    ARRAY_OF(struct seen) seen = {0};
+    ARRAY_OF(int) around = {0}; /* the groups around the present one */
+    int line = 1, group = 0, groups = 0;
+    bool found = false;
+    while (*text && !found) {
+        size_t length = check_token(text, file, line, NULL);
+        if (*text == '{') {
+            *ARRAY_ADD(&around) = group;
+            group = ++groups;
+        } else if (*text == '}' && around.count) {
+            group = around.items[--around.count];
+        } else if (is_setting(text, length)) {
+            for (size_t i = 0; i < seen.count && !found; i++) {
+                const struct seen *other = &seen.items[i];
+                found = other->group == group && other->length == length && strncmp(other->name, text, length) == 0;
+                if (found)
+                    error_set(error, ERROR_INPUT,
+                              "%s:%d: '%.*s' is already set in line %d, in the same group; remove one of them", file,
+                              line, (int)length, text, other->line);
+            }
+            *ARRAY_ADD(&seen) = (struct seen){text, length, group, line};
+        }
+        for (; length > 0; length--)
+            line += *text++ == '\n';
+    }
+    ARRAY_FREE(&seen);
+    ARRAY_FREE(&around);
+    return found ? -1 : 0;
+}
+
+static int parse_error(config_t *config, const char *text_read, const char *file, struct error *error)
 {
     const char *text = config_error_text(config);
-    if (strstr(text, "duplicate"))
-        return error_set(error, ERROR_INPUT, "%s:%d: this setting is there twice in its group; remove one of them",
-                         file, config_error_line(config));
+    if (strstr(text, "duplicate") && report_twice(text_read, file, error) != 0)
+        return -1;
     return error_set(error, ERROR_INPUT,
                      "%s:%d: %s; a setting is `name = value;`, a text stands in \"quotes\", a list in ( ), a group in "
                      "{ }; the mistake may be at the end of the line before",
@@ -238,7 +285,7 @@ struct value *tree_parse(struct arena *arena, const char *text, const char *file
     if (config_read_string(&config, text) == CONFIG_TRUE)
         root = from_setting(&(struct origin){arena, file, NULL}, config_root_setting(&config));
     else
-        parse_error(&config, file, error);
+        parse_error(&config, text, file, error);
     config_destroy(&config);
     return root;
 }

@@ -57,7 +57,8 @@ static void check_backends(struct drive *drive, int64_t now_ns)
         int64_t since_ns = computing_since_ns(stream, node);
         char limit[UNITS_TEXT_BYTES];
         if (since_ns != INT64_MAX && now_ns - since_ns > limit_ns)
-            peer_lose(&node->peer, "its backend has finished no task for %s: it hangs, or is that much slower than profiled",
+            peer_lose(&node->peer,
+                      "its backend has finished no task for %s: it hangs, or is that much slower than profiled",
                       units_format_duration(limit, (double)limit_ns));
     }
 }

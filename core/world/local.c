@@ -300,13 +300,12 @@ static struct event_base *make_base(void)
 static void read_station_facts(struct world *world)
 {
     struct local_node *node = &world->nodes[world->scenario->station];
-    const struct catalogue_entry *entry = workers_instance(world->workers)->entry;
     struct machine_facts facts;
     machine_facts_read(&facts);
     node->host = facts.host;
     node->machine = facts.machine;
     node->system = facts.system;
-    node->backend = text_format("%s %s", entry->name, entry->version);
+    node->backend = compute_label(workers_instance(world->workers));
     node->facts = (struct node_facts){.host = node->host,
                                       .machine = node->machine,
                                       .system = node->system,

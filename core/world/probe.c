@@ -13,7 +13,6 @@
 
 enum { PING_BYTES = 1, PING_COUNT = 5 };
 
-#define BULK_SECONDS 0.1 /* how long the big frame is to take */
 #define BULK_BYTES_MIN UINT64_C(1448)
 #define BULK_BYTES_MAX (UINT64_C(32) << 20)
 #define BULK_BYTES_UNSHAPED (UINT64_C(4) << 20)
@@ -141,7 +140,7 @@ static int measure(struct probe *probe, struct link_report *report, struct error
 {
     const struct link_conditions *asked = &probe->world->scenario->links[probe->link].spec.conditions[probe->direction];
     int64_t pings_ns[PING_COUNT], bulk_ns;
-    double wanted = asked->bytes_per_s * BULK_SECONDS;
+    double wanted = asked->bytes_per_s * LINK_PROBE_S;
     uint64_t bulk = asked->bytes_per_s <= 0           ? BULK_BYTES_UNSHAPED
                     : wanted > (double)BULK_BYTES_MAX ? BULK_BYTES_MAX
                     : wanted < (double)BULK_BYTES_MIN ? BULK_BYTES_MIN

@@ -304,6 +304,19 @@ static const struct napm_backend hook = {
     .outputs = outputs,
 };
 
+static const char *origin(void *self)
+{
+    const struct backend *backend = self;
+    return backend->times ? "recorded" : "estimated";
+}
+
+static const struct napm_backend_origin origin_table = {.size = sizeof(origin_table), .origin = origin};
+
+static const void *get_extension(const char *id)
+{
+    return strcmp(id, NAPM_BACKEND_ORIGIN) == 0 ? &origin_table : NULL;
+}
+
 static const struct napm_plugin plugin = {
     .size = sizeof(plugin),
     .kind = NAPM_KIND_BACKEND,
@@ -318,6 +331,7 @@ static const struct napm_plugin plugin = {
     .create = create,
     .destroy = destroy,
     .hook = &hook,
+    .get_extension = get_extension,
 };
 
 NAPM_PLUGIN_NOTE(replay, NAPM_KIND_BACKEND, NAPM_BACKEND_VERSION, "replay", "1.0.0");

@@ -63,6 +63,13 @@ head -c 4096 /dev/urandom >"$work/noise.cfg"
 check_status "noise" 2 napm run "$work/noise.cfg"
 check_status "a folder" 2 napm run "$work"
 
+# ---- ledgers
+check_status "a ledger in a folder that is not there" 2 napm run "$work/good.cfg" --db "$work/none/x.db"
+check_text "is not made, and said" "ledger $work/none/x.db: the folder $work/none: No such file or directory; make it" "$work/err"
+check "nor is its folder" test ! -e "$work/none"
+check_status "a file that is no ledger" 2 napm run "$work/good.cfg" --db "$work/good.cfg"
+check_text "is said to be none" 'good.cfg: is no ledger' "$work/err"
+
 # ---- models
 for bytes in 0 1 100 1000 20000; do
     head -c $bytes "$work/tiny-cnn.onnx" >"$work/cut.onnx"

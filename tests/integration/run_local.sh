@@ -43,6 +43,12 @@ for arrivals in '{ plugin = "poisson"; interval = "5ms"; }' '{ plugin = "closed-
     sed "s/{ plugin = \"periodic\"[^}]*}/$arrivals/" "$work/s.cfg" >"$work/a.cfg"
     check "arrivals = $arrivals" napm run "$work/a.cfg"
 done
+check "a backend that computes nothing says where its times come from" napm run "$work/s.cfg" \
+    --set 'nodes.pi2.backend.plugin="replay"'
+check_text "in the run's output" 'the layer times of pi2 are estimated, not measured \(replay ' "$work/out"
+check "in the node's facts" test "$(number '[n["backend"].split("(")[-1] for n in r["nodes"] if n["node"] == "pi2"][0]')" = "estimated)"
+check "in a profile" napm profile "$work/tiny-cnn.onnx" --backend replay --runs 1
+check_text "too" 'on replay [^ ]+ \(estimated\), 1 thread' "$work/out"
 check "two runs of one scenario plan the same cuts" sh -c "
     $top_builddir/run-in-tree core/cli/napm plan '$work/s.cfg' --format csv | cut -d, -f1-5 >'$work/p1'
     $top_builddir/run-in-tree core/cli/napm plan '$work/s.cfg' --format csv | cut -d, -f1-5 >'$work/p2'
@@ -101,7 +107,7 @@ wait $run || status=$?
 check "interrupted by Ctrl-C it ends soon" test $((SECONDS - started)) -lt 10
 check "with status 1" test $status = 1
 check_text "says that it stops" 'stopping' "$work/run.err"
-check_text "and what is kept" 'tasks that had ended are kept as run' "$work/run.err"
+check_text "and what is kept" '^napm: stopped by Ctrl-C; [0-9]+ of 800 tasks kept in run [0-9]+$' "$work/run.err"
 check_text "shows the partial result" 'All tasks: total delay' "$work/run.out"
 check "the run is recorded as stopped" test "$(number 'r["status"]')" = stopped
 check "with its tasks" test "$(number 'r["delay"]["tasks_ok"] > 0')" = True

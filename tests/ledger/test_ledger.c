@@ -40,7 +40,7 @@ static int set_up(void **state)
     struct error error = {0};
     strcpy(fixture->folder, "/tmp/napm-ledger.XXXXXX");
     assert_non_null(mkdtemp(fixture->folder));
-    fixture->db = text_format("%s/deep/er/napm.db", fixture->folder);
+    fixture->db = text_format("%s/napm.db", fixture->folder);
     fixture->model_path = text_format("%s/tiny.onnx", fixture->folder);
     assert_int_equal(zoo_write("tiny-cnn", 1, fixture->model_path, &error), 0);
     fixture->model = model_open(fixture->model_path, &error);
@@ -427,9 +427,32 @@ static void a_damaged_ledger_is_an_error_with_a_remedy(void **state)
     fseek(file, 100, SEEK_SET); /* behind the header, the first page's tree is gone */
     fwrite(rubbish, 1, sizeof(rubbish), file);
     fclose(file);
-    assert_null(ledger_open(fixture->db, &error));
-    assert_non_null(strstr(error.text, fixture->db));
-    assert_non_null(strstr(error.text, "damaged"));
+    char before[FILE_DIGEST_BYTES], after[FILE_DIGEST_BYTES];
+    digest_of(fixture->db, before);
+    expect_refused(fixture->db, fixture->db);
+    expect_refused(fixture->db, "damaged");
+    assert_null(ledger_open_readonly(fixture->db, &error));
+    digest_of(fixture->db, after);
+    assert_string_equal(before, after);
+}
+
+static void only_the_platforms_own_folders_are_made(void **state)
+{
+    struct fixture *fixture = *state;
+    char *path = text_format("%s/deep/er/napm.db", fixture->folder), *folder = text_format("%s/deep", fixture->folder);
+    expect_refused(path, "/deep/er: No such file or directory; make it");
+    setenv("NAPM_DB", path, 1);
+    expect_refused(NULL, "make it");
+    assert_int_not_equal(access(folder, F_OK), 0);
+    unsetenv("NAPM_DB");
+    setenv("XDG_DATA_HOME", folder, 1);
+    ledger_close(open_fine(NULL));
+    free(path);
+    path = text_format("%s/napm/napm.db", folder);
+    assert_int_equal(access(path, F_OK), 0);
+    unsetenv("XDG_DATA_HOME");
+    free(path);
+    free(folder);
 }
 
 static void an_empty_file_becomes_a_ledger(void **state)
@@ -576,6 +599,34 @@ static void a_ledger_of_version_1_can_be_read_without_being_changed_and_written_
     assert_int_equal(ledger_run_link(ledger, run, &report, &error), 0);
     assert_int_equal(rows_of(ledger, run, "links"), 1);
     ledger_close(ledger);
+
+    char *kept = text_format("%s.schema-1", path); /* as it was, for older platforms */
+    struct sql sql;
+    int64_t number;
+    assert_int_equal(sql_open(&sql, kept, NULL, SQLITE_OPEN_READONLY, &error), 0);
+    assert_int_equal(sql_number(&sql, "PRAGMA user_version", 0, &number, &error), 0);
+    assert_int_equal(number, 1);
+    assert_int_equal(sql_number(&sql, "SELECT count(*) FROM run_link", 0, &number, &error), 0);
+    assert_int_equal(number, 1);
+    sql_close(&sql);
+    free(kept);
+    free(path);
+}
+
+static void a_backup_that_is_there_is_not_written_over(void **state)
+{
+    struct fixture *fixture = *state;
+    char *path = text_format("%s/first.db", fixture->folder), *kept = text_format("%s.schema-1", path);
+    char *second = text_format("%s.schema-1-2", path), before[FILE_DIGEST_BYTES], after[FILE_DIGEST_BYTES];
+    make_version_1(path);
+    write_file(kept, "mine", 4);
+    digest_of(kept, before);
+    ledger_close(open_fine(path));
+    digest_of(kept, after);
+    assert_string_equal(before, after);
+    assert_int_equal(access(second, F_OK), 0);
+    free(second);
+    free(kept);
     free(path);
 }
 
@@ -599,6 +650,8 @@ int main(void)
         CASE(a_newer_schema_is_refused_unchanged),
         CASE(an_older_schema_is_brought_up_step_by_step),
         CASE(a_ledger_of_version_1_can_be_read_without_being_changed_and_written_once_migrated),
+        CASE(only_the_platforms_own_folders_are_made),
+        CASE(a_backup_that_is_there_is_not_written_over),
         CASE(a_step_that_fails_leaves_the_version_it_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;

@@ -479,7 +479,12 @@ static void text_that_is_no_scenario_is_refused(void **state)
     expect_error(broken, NULL, 0, "s.cfg:", (const char *const[]){"syntax error", "name = value;", NULL});
     free(broken);
     char *twice = with(good, "seed = 3;", "seed = 3;\nseed = 4;");
-    expect_error(twice, NULL, 0, "s.cfg:2: ", (const char *const[]){"twice", NULL});
+    expect_error(twice, NULL, 0, "s.cfg:2: ", (const char *const[]){"'seed' is already set in line 1", NULL});
+    free(twice);
+    /* Not the same group, nor the same word in a text or comment: only the last one is there twice. */
+    twice = with(good, "seed = 3;", "seed = 3; # name = 1\nprofile = { warmups = 1; };\nrun = { time_limit = \"1s\";\n"
+                                    "warmup_tasks = 0; time_limit : \"time_limit = 2s\"; };");
+    expect_error(twice, NULL, 0, "s.cfg:4: ", (const char *const[]){"'time_limit' is already set in line 3", NULL});
     free(twice);
     expect_error("a = 1;\nb = \"x;\nc = 2;\n", NULL, 0, "s.cfg:2: ", (const char *const[]){"has no end", "'\"'", NULL});
     expect_error("a = 1;\nb = \"x;\nc = \"y\";\nd = \"z\";\n", NULL, 0,

@@ -97,6 +97,18 @@ struct napm_backend {
     int32_t (*outputs)(void *self, void *execution, const void **outputs);
 };
 
+/*
+ * Extension of a backend that spends times instead of computing: napm_plugin.get_extension(NAPM_BACKEND_ORIGIN). What it
+ * says stands beside the backend's name wherever its times are shown.
+ */
+#define NAPM_BACKEND_ORIGIN "napm.backend.origin/1"
+struct napm_backend_origin {
+    uint32_t size;
+    uint32_t reserved;
+    /* Where this instance's times come from, in a word: "estimated", "recorded". Owned by the plugin, as long as `self`. */
+    const char *(*origin)(void *self);
+};
+
 #ifdef __cplusplus
 }
 #endif
