@@ -10,6 +10,7 @@
 
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "places.h"
 
 void search_list_free(struct search_list *list)
 {

@@ -16,6 +16,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/memory.h"
+#include "places.h"
 
 enum { CHILD_CONTROL_FD = 3 };
 
