@@ -27,7 +27,7 @@ static struct {
     bool running, stopping, drawn;
     const char *what;
     uint64_t done, of;
-    int64_t since_ns;
+    int64_t since_ns, counted_ns; /* when the step began, and when `done` last changed */
 } line = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void clear_line(void)
@@ -38,12 +38,15 @@ static void clear_line(void)
     fflush(stderr);
 }
 
-static void bar_text(char *text, size_t room, uint64_t done, uint64_t of, int width)
+/* While one part takes long (a probe of a slow link), a mark moves with the time through what is still to be done. */
+static void bar_text(char *text, size_t room, uint64_t done, uint64_t of, int width, int64_t waited_ns)
 {
     char bar[MOST_BAR + 1];
     int filled = (int)(done * (uint64_t)width / of);
     memset(bar, ' ', (size_t)width);
     memset(bar, '=', (size_t)filled);
+    if (waited_ns >= APPEARS_AFTER_NS && filled < width)
+        bar[filled + (waited_ns - APPEARS_AFTER_NS) / DRAWN_EVERY_NS % (width - filled)] = '>';
     bar[width] = '\0';
     snprintf(text, room, " [%s] %" PRIu64 "/%" PRIu64, bar, done, of);
 }
@@ -56,7 +59,8 @@ static void draw_line(void)
     char bar[MOST_BAR + 64] = "...", text[256];
     int columns = (int)terminal_columns(STDERR_FILENO), width = columns / 3 < MOST_BAR ? columns / 3 : MOST_BAR;
     if (line.of > 0)
-        bar_text(bar, sizeof(bar), line.done < line.of ? line.done : line.of, line.of, width);
+        bar_text(bar, sizeof(bar), line.done < line.of ? line.done : line.of, line.of, width,
+                 clock_now_ns() - line.counted_ns);
     snprintf(text, sizeof(text), "napm: %s%s %" PRId64 " s", line.what, bar, elapsed_ns / NS_PER_S);
     fprintf(stderr, "\r%.*s\033[K", columns - 1, text);
     fflush(stderr);
@@ -119,8 +123,10 @@ void progress_step(const char *what, uint64_t done, uint64_t of)
     pthread_mutex_lock(&line.lock);
     if (!line.what || strcmp(line.what, what) != 0) {
         line.what = what;
-        line.since_ns = clock_now_ns();
+        line.since_ns = line.counted_ns = clock_now_ns();
     }
+    if (line.done != done)
+        line.counted_ns = clock_now_ns();
     line.done = done;
     line.of = of;
     pthread_mutex_unlock(&line.lock);

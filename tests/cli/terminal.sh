@@ -34,6 +34,9 @@ check "nor in a pipe" napm result show
 check "at all" sh -c "! grep -q '$(printf '\033')' '$work/out'"
 check "unless asked for" napm result show --color always
 check_text "then it is" $'\033\\[1m' "$work/out"
+check "a run over a slow link" on_terminal "$command run '$work/s.cfg' --set 'links.pi1.delay=\"200ms\"' --set streams.pi1.tasks=1"
+tr '\r' '\n' <"$work/out" | grep -oE 'probing links \[=* *> *\] 0/1 [0-9]+ s' | sort -u >"$work/lines"
+check "shows while it is probed that time goes on" test "$(wc -l <"$work/lines")" -gt 3
 
 # every_line_fits COLUMNS: the last output, without the progress lines that others have drawn over.
 every_line_fits() { test "$(sed 's/.*\r\(.\)/\1/; s/\x1b\[[0-9;]*[mK]//g; s/\r//g' "$work/out" | LC_ALL=C.UTF-8 wc -L)" -le "$1"; }
