@@ -29,6 +29,8 @@ struct tally {
     uint32_t count, misses;
     struct napm_phases *phases; /* sums by stream */
     uint32_t *counts; /* by stream */
+    /* To give up early: a lower bound of the total, and what it may not exceed (infinite: no such limit). */
+    double bound_ns, limit_ns;
 };
 
 struct evaluator {
@@ -156,6 +158,22 @@ static int next_task(void *context, uint32_t stream, int64_t now_ns, int64_t *at
     return NAPM_OK;
 }
 
+static uint32_t counted_tasks(const struct evaluator *evaluator, uint32_t stream)
+{
+    uint32_t warmup = evaluator->problem->warmup_tasks, tasks = evaluator->search_tasks[stream];
+    return tasks > warmup ? tasks - warmup : 0;
+}
+
+/* Each task is expected to take its isolated delay; how many tasks a reactive generator makes is not known beforehand. */
+static double least_total_ns(const struct evaluator *evaluator, const uint32_t *cuts)
+{
+    double total_ns = 0;
+    for (uint32_t i = 0; i < evaluator->problem->view.stream_count; i++)
+        if (!evaluator->sources[i].reactive)
+            total_ns += counted_tasks(evaluator, i) * evaluator->isolated_ns[i][cuts[i]];
+    return total_ns;
+}
+
 static void count_task(struct evaluator *evaluator, const struct flow_task *task)
 {
     struct tally *tally = &evaluator->tally;
@@ -169,6 +187,9 @@ static void count_task(struct evaluator *evaluator, const struct flow_task *task
     phases->queue_ns += (double)task->queue_ns;
     phases->remote_ns += (double)task->remote_ns;
     phases->return_ns += (double)task->return_ns;
+    tally->bound_ns += (double)delay_ns;
+    if (!evaluator->sources[task->stream].reactive)
+        tally->bound_ns -= evaluator->isolated_ns[task->stream][evaluator->cuts[task->stream]];
 }
 
 static int task_ended(void *context, const struct flow_task *task)
@@ -181,7 +202,7 @@ static int task_ended(void *context, const struct flow_task *task)
     }
     if (task->number >= evaluator->problem->warmup_tasks)
         count_task(evaluator, task);
-    return 0;
+    return evaluator->tally.bound_ns > evaluator->tally.limit_ns;
 }
 
 /* ---- memory */
@@ -274,7 +295,6 @@ static void summarise(const struct evaluator *evaluator, const uint32_t *cuts, s
 {
     const struct tally *tally = &evaluator->tally;
     double total = 0, squares = 0, greatest = 0;
-    result->feasible = 1;
     result->task_count = tally->count;
     for (uint32_t i = 0; i < tally->count; i++) {
         total += tally->delays_ns[i];
@@ -305,7 +325,7 @@ static void summarise_phases(const struct evaluator *evaluator, struct napm_phas
     }
 }
 
-static void say_infeasible(const struct evaluator *evaluator, struct napm_evaluation *result)
+static void say_infinite(const struct evaluator *evaluator, struct napm_evaluation *result)
 {
     result->total_ns = result->mean_ns = result->variance_ns2 = INFINITY;
     result->maximum_ns = result->p99_ns = result->energy_j = result->objective = INFINITY;
@@ -360,7 +380,8 @@ static int drive(struct evaluator *evaluator, const uint32_t *cuts, struct error
     return failed;
 }
 
-static int run(struct evaluator *evaluator, const uint32_t *cuts, const uint32_t *task_counts,
+/* Gives up, with infinite delays, where the total must come out above `limit_ns`. */
+static int run(struct evaluator *evaluator, const uint32_t *cuts, const uint32_t *task_counts, double limit_ns,
                struct napm_evaluation *result, struct error *error)
 {
     uint32_t count = evaluator->problem->view.stream_count;
@@ -368,8 +389,11 @@ static int run(struct evaluator *evaluator, const uint32_t *cuts, const uint32_t
     struct tally *tally = &evaluator->tally;
     if (evaluator->cancel && atomic_load(evaluator->cancel))
         return error_set(error, ERROR_CANCELLED, "stopped while planning");
-    if (!is_feasible(evaluator, cuts)) {
-        say_infeasible(evaluator, &mine);
+    mine.feasible = is_feasible(evaluator, cuts);
+    tally->limit_ns = limit_ns * (1 + 1e-12); /* sums of rounded numbers */
+    tally->bound_ns = limit_ns < INFINITY ? least_total_ns(evaluator, cuts) : 0;
+    if (!mine.feasible || tally->bound_ns > tally->limit_ns) {
+        say_infinite(evaluator, &mine);
         give_result(result, &mine);
         return 0;
     }
@@ -378,11 +402,16 @@ static int run(struct evaluator *evaluator, const uint32_t *cuts, const uint32_t
     tally->count = tally->misses = 0;
     memset(tally->phases, 0, count * sizeof(*tally->phases));
     memset(tally->counts, 0, count * sizeof(*tally->counts));
-    if (drive(evaluator, cuts, error) != 0)
+    int outcome = drive(evaluator, cuts, error);
+    if (outcome < 0)
         return -1;
-    summarise(evaluator, cuts, &mine);
-    if (mine.phases)
-        summarise_phases(evaluator, mine.phases);
+    if (outcome > 0) {
+        say_infinite(evaluator, &mine);
+    } else {
+        summarise(evaluator, cuts, &mine);
+        if (mine.phases)
+            summarise_phases(evaluator, mine.phases);
+    }
     give_result(result, &mine);
     return 0;
 }
@@ -410,10 +439,10 @@ static int32_t read_cuts(struct evaluator *evaluator, const struct napm_plan *pl
     return NAPM_OK;
 }
 
-static int32_t evaluate_cuts(struct evaluator *evaluator, struct napm_evaluation *result)
+static int32_t evaluate_cuts(struct evaluator *evaluator, double limit_ns, struct napm_evaluation *result)
 {
     struct error error = {0};
-    if (run(evaluator, evaluator->cuts, evaluator->search_tasks, result, &error) == 0)
+    if (run(evaluator, evaluator->cuts, evaluator->search_tasks, limit_ns, result, &error) == 0)
         return NAPM_OK;
     if (evaluator->failure.kind == ERROR_NONE)
         evaluator->failure = error;
@@ -425,7 +454,7 @@ static int32_t evaluate(const struct napm_evaluator *table, const struct napm_pl
 {
     struct evaluator *evaluator = table->context;
     int32_t status = read_cuts(evaluator, plan);
-    return status < 0 ? status : evaluate_cuts(evaluator, result);
+    return status < 0 ? status : evaluate_cuts(evaluator, INFINITY, result);
 }
 
 static int32_t evaluate_cut(const struct napm_evaluator *table, const struct napm_plan *plan, uint32_t stream,
@@ -435,10 +464,9 @@ static int32_t evaluate_cut(const struct napm_evaluator *table, const struct nap
     const struct napm_problem *view = &evaluator->problem->view;
     if (stream >= view->stream_count || c > view->streams[stream]->layer_count)
         return NAPM_ERR_INVALID;
-    (void)total_limit_ns;
     int32_t status = read_cuts(evaluator, plan);
     evaluator->cuts[stream] = c;
-    return status < 0 ? status : evaluate_cuts(evaluator, result);
+    return status < 0 ? status : evaluate_cuts(evaluator, total_limit_ns, result);
 }
 
 static double isolated(const struct napm_evaluator *table, uint32_t stream, uint32_t c)
@@ -449,13 +477,10 @@ static double isolated(const struct napm_evaluator *table, uint32_t stream, uint
                                                                                   : INFINITY;
 }
 
-static uint32_t counted_tasks(const struct napm_evaluator *table, uint32_t stream)
+static uint32_t task_count(const struct napm_evaluator *table, uint32_t stream)
 {
     const struct evaluator *evaluator = table->context;
-    uint32_t warmup = evaluator->problem->warmup_tasks;
-    if (stream >= evaluator->problem->view.stream_count || evaluator->search_tasks[stream] <= warmup)
-        return 0;
-    return evaluator->search_tasks[stream] - warmup;
+    return stream < evaluator->problem->view.stream_count ? counted_tasks(evaluator, stream) : 0;
 }
 
 /* Of a problem without a model file only the two sides of cuts are known: there it is their upper bound. */
@@ -487,7 +512,7 @@ const struct napm_evaluator *evaluator_table(const struct evaluator *evaluator)
 int evaluator_predict(struct evaluator *evaluator, const uint32_t *cuts, struct napm_evaluation *result,
                       struct error *error)
 {
-    return run(evaluator, cuts, evaluator->predicted_tasks, result, error);
+    return run(evaluator, cuts, evaluator->predicted_tasks, INFINITY, result, error);
 }
 
 int evaluator_take_failure(struct evaluator *evaluator, struct error *error)
@@ -675,7 +700,7 @@ struct evaluator *evaluator_new(struct problem *problem, struct catalogue *catal
                                                .context = evaluator,
                                                .evaluate = evaluate,
                                                .isolated_ns = isolated,
-                                               .task_count = counted_tasks,
+                                               .task_count = task_count,
                                                .range_bytes = range_bytes,
                                                .evaluate_cut = evaluate_cut};
     evaluator->streams = ARENA_ARRAY(&evaluator->arena, struct flow_stream, count);

@@ -21,6 +21,7 @@ static void add_nodes(struct problem *problem, const struct scenario *scenario)
             .idle_w = scenario->nodes[i].power.idle_w,
             .busy_w = scenario->nodes[i].power.busy_w,
             .transmit_w = scenario->nodes[i].power.transmit_w,
+            .workers = scenario->nodes[i].workers,
         };
         table[i] = &nodes[i];
     }

@@ -72,7 +72,8 @@ static void fill_nodes(struct world *world, const struct shape *shape)
         world->nodes[n] = (struct napm_problem_node){.size = sizeof(world->nodes[n]),
                                                      .is_station = n == 0,
                                                      .name = names[n],
-                                                     .memory_bytes = n ? shape->device_memory_bytes : 0};
+                                                     .memory_bytes = n ? shape->device_memory_bytes : 0,
+                                                     .workers = 1};
         world->node_pointers[n] = &world->nodes[n];
         for (uint32_t k = 0; k < shape->layers; k++)
             world->layer_ns[n][k] =

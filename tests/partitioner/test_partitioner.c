@@ -128,6 +128,56 @@ static void greedy_delay_ends_where_no_single_change_helps(void **state)
     }
 }
 
+static void the_most_promising_changes_lead_as_far_as_all_of_them(void **state)
+{
+    (void)state;
+    double sum = 0;
+    for (uint64_t seed = 0; seed < 12; seed++) {
+        struct planner *planner = open_random(seed, 4 + seed % 5, 12);
+        struct plan *all = plan_with(planner, "greedy-delay", "changes", "all"),
+                    *some = plan_with(planner, "greedy-delay", "changes", "promising");
+        double ratio = some->predicted_total_ns / all->predicted_total_ns;
+        if (ratio > 1.05)
+            fail_msg("seed %u: %.3f times the total delay", (unsigned)seed, ratio);
+        sum += ratio;
+        plan_free(all);
+        plan_free(some);
+        planner_free(planner);
+    }
+    assert_true(sum / 12 < 1.01);
+}
+
+static void few_changes_are_all_evaluated(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"greedy-delay", "greedy-variance"};
+    for (uint64_t seed = 0; seed < 8; seed++)
+        for (size_t k = 0; k < 2; k++) {
+            struct planner *planner = open_random(seed, 5, 9);
+            struct plan *all = plan_with(planner, names[k], "changes", "all"),
+                        *usual = plan_with(planner, names[k], NULL, NULL);
+            assert_memory_equal(all->cuts, usual->cuts, 5 * sizeof(*all->cuts));
+            plan_free(all);
+            plan_free(usual);
+            planner_free(planner);
+        }
+}
+
+static void greedy_variance_keeps_the_slack_with_many_streams_too(void **state)
+{
+    (void)state;
+    struct planner *planner = open_random(2, 24, 12);
+    double station_ns = total_with(planner, "station-only"), device_ns = total_with(planner, "device-only");
+    struct plan *delay = plan_with(planner, "greedy-delay", NULL, NULL),
+                *even = plan_with(planner, "greedy-variance", "slack", "0.1");
+    assert_true(delay->predicted_total_ns <= station_ns && delay->predicted_total_ns <= device_ns);
+    assert_true(even->predicted_total_ns <= 1.1 * delay->predicted_total_ns + 1);
+    assert_true(even->predicted_variance_ns2 < delay->predicted_variance_ns2);
+    plan_free(delay);
+    plan_free(even);
+    planner_free(planner);
+}
+
 static void greedy_variance_evens_out_within_the_slack(void **state)
 {
     (void)state;
@@ -313,6 +363,9 @@ int main(void)
         cmocka_unit_test(neurosurgeon_takes_the_best_cut_of_each_stream_alone),
         cmocka_unit_test(greedy_delay_is_never_worse_than_any_baseline),
         cmocka_unit_test(greedy_delay_ends_where_no_single_change_helps),
+        cmocka_unit_test(the_most_promising_changes_lead_as_far_as_all_of_them),
+        cmocka_unit_test(few_changes_are_all_evaluated),
+        cmocka_unit_test(greedy_variance_keeps_the_slack_with_many_streams_too),
         cmocka_unit_test(greedy_variance_evens_out_within_the_slack),
         cmocka_unit_test(the_slack_is_a_tenth_unless_said_otherwise),
         cmocka_unit_test(exhaustive_finds_what_trying_every_plan_finds),

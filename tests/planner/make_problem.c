@@ -86,6 +86,7 @@ static void make_nodes(struct problem *problem, const struct make *make)
             .is_station = station,
             .name = station ? "station" : arena_text(arena, "d%u", i),
             .memory_bytes = station ? make->station_memory_bytes : make->streams[i].device_memory_bytes,
+            .workers = station && make->workers ? make->workers : 1,
             .busy_w = station ? make->station_busy_w : make->streams[i].busy_w,
             .transmit_w = station ? make->station_transmit_w : make->streams[i].transmit_w,
         };
@@ -94,6 +95,11 @@ static void make_nodes(struct problem *problem, const struct make *make)
     problem->view.nodes = table;
     problem->view.node_count = count;
     problem->view.station = make->stream_count;
+}
+
+static double shown_rate(const struct link_conditions *conditions)
+{
+    return conditions->bytes_per_s > 0 ? conditions->bytes_per_s : INFINITY;
 }
 
 struct problem *make_problem(const struct make *make)
@@ -125,7 +131,15 @@ struct problem *make_problem(const struct make *make)
         table[i] = &views[i];
         links[i] = make->streams[i].link;
         links[i].medium = make->streams[i].medium_plus_1 ? make->streams[i].medium_plus_1 - 1 : LINK_NO_MEDIUM;
-        link_views[i] = (struct napm_problem_link){.size = sizeof(link_views[i]), .device = i, .station = count};
+        link_views[i] =
+            (struct napm_problem_link){.size = sizeof(link_views[i]),
+                                       .device = i,
+                                       .station = count,
+                                       .medium = links[i].medium == LINK_NO_MEDIUM ? NAPM_NONE : links[i].medium,
+                                       .up_bytes_per_s = shown_rate(&links[i].conditions[LINK_UP]),
+                                       .down_bytes_per_s = shown_rate(&links[i].conditions[LINK_DOWN]),
+                                       .up_delay_ns = links[i].conditions[LINK_UP].delay_ns,
+                                       .down_delay_ns = links[i].conditions[LINK_DOWN].delay_ns};
         link_table[i] = &link_views[i];
     }
     problem->view.streams = table;

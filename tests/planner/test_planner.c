@@ -346,6 +346,49 @@ static void the_same_plan_gives_the_same_answer_to_the_last_bit(void **state)
     }
 }
 
+/* Evaluates the plan of `cuts` with one change, in both ways. */
+static void compare_change(const struct napm_problem *problem, const struct napm_evaluator *table,
+                           struct napm_plan *plan, const uint32_t *cuts, uint32_t stream, uint32_t c,
+                           uint32_t *given_up)
+{
+    struct napm_evaluation whole = {.size = sizeof(whole)}, change = whole, limited = whole;
+    for (uint32_t i = 0; i < problem->stream_count; i++)
+        napm_plan_set_cut(problem, plan, i, i == stream ? c : cuts[i]);
+    assert_int_equal(table->evaluate(table, plan, &whole), NAPM_OK);
+    napm_plan_set_cut(problem, plan, stream, cuts[stream]);
+    assert_int_equal(table->evaluate_cut(table, plan, stream, c, INFINITY, &change), NAPM_OK);
+    assert_memory_equal(&whole, &change, sizeof(whole));
+    assert_int_equal(table->evaluate_cut(table, plan, stream, c, whole.total_ns, &limited), NAPM_OK);
+    assert_memory_equal(&whole, &limited, sizeof(whole));
+    assert_int_equal(table->evaluate_cut(table, plan, stream, c, whole.total_ns * 0.7, &limited), NAPM_OK);
+    assert_true(limited.total_ns == INFINITY || limited.total_ns == whole.total_ns);
+    assert_int_equal(limited.feasible, 1);
+    *given_up += limited.total_ns == INFINITY;
+}
+
+static void a_change_of_one_cut_is_evaluated_as_the_whole_plan_or_given_up_above_the_limit(void **state)
+{
+    (void)state;
+    uint32_t given_up = 0, tried = 0;
+    for (uint64_t seed = 0; seed < 6; seed++) {
+        struct error error = {0};
+        struct problem *problem = make_random_problem(seed, 4, 6, 20, seed % 2 ? "sjf" : "rr");
+        struct evaluator *evaluator = evaluator_new(problem, catalogue, NULL, &error);
+        const struct napm_evaluator *table = evaluator_table(evaluator);
+        uint32_t cells[4][6], *rows[] = {cells[0], cells[1], cells[2], cells[3]}, cuts[4] = {0};
+        struct napm_plan plan = {sizeof(plan), 4, rows};
+        for (uint32_t i = 0; i < 4; i++)
+            for (uint32_t c = 0; c <= problem->view.streams[i]->layer_count; c++, tried++)
+                compare_change(&problem->view, table, &plan, cuts, i, c, &given_up);
+        struct napm_evaluation result = {.size = sizeof(result)};
+        assert_int_equal(table->evaluate_cut(table, &plan, 4, 0, INFINITY, &result), NAPM_ERR_INVALID);
+        assert_int_equal(table->evaluate_cut(table, &plan, 0, 7, INFINITY, &result), NAPM_ERR_INVALID);
+        evaluator_free(evaluator);
+        problem_free(problem);
+    }
+    assert_true(given_up > tried / 2);
+}
+
 static void a_caller_of_an_older_size_gets_only_what_it_has_room_for(void **state)
 {
     (void)state;
@@ -558,6 +601,7 @@ int main(void)
         cmocka_unit_test(links_of_one_medium_share_its_rate),
         cmocka_unit_test(no_stream_is_faster_than_in_isolation),
         cmocka_unit_test(the_same_plan_gives_the_same_answer_to_the_last_bit),
+        cmocka_unit_test(a_change_of_one_cut_is_evaluated_as_the_whole_plan_or_given_up_above_the_limit),
         cmocka_unit_test(a_caller_of_an_older_size_gets_only_what_it_has_room_for),
         cmocka_unit_test(equal_cuts_of_a_model_hold_their_weights_once),
         cmocka_unit_test(a_plan_that_does_not_fit_has_infinite_delays_and_is_no_error),

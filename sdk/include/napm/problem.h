@@ -38,6 +38,7 @@ struct napm_problem_node {
     double idle_w; /* what the node draws at rest */
     double busy_w; /* added to that while it computes */
     double transmit_w; /* added to that while it sends */
+    uint32_t workers; /* tasks that it computes at once: more than 1 only at the station */
 };
 
 /*
