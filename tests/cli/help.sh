@@ -4,8 +4,16 @@
 # shellcheck source=tests/tap.sh
 . "$top_srcdir/tests/tap.sh"
 
-commands=("run" "plan" "profile" "bench" "model new" "model info" "model run" "model verify" "plugin list"
-    "plugin info" "result list" "result show" "result export" "version")
+# Every command that the help names, and those below it.
+commands_below() { napm "$@" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'; }
+commands=()
+for command in $(commands_below); do
+    below=$(commands_below "$command")
+    [ -n "$below" ] || commands+=("$command")
+    for word in $below; do
+        commands+=("$command $word")
+    done
+done
 manual=$top_srcdir/docs/man/napm.1
 
 every_option_is_in_the_manual() {
@@ -27,6 +35,7 @@ for command in "${commands[@]}"; do
     read -ra words <<<"$command"
     check "$command --help" napm "${words[@]}" --help
     check_text "$command --help shows its usage" "^Usage: napm $command" "$work/out"
+    check_text "$command is in the manual" "^\.(Ss napm $command|Cm $command)\$" "$manual"
     check "every option of $command is in the manual" every_option_is_in_the_manual "${words[@]}"
 done
 check "napm help run is napm run --help" sh -c "[ \"\$($top_builddir/run-in-tree core/cli/napm help run)\" = \"\$($top_builddir/run-in-tree core/cli/napm run --help)\" ]"
