@@ -2,9 +2,7 @@
 /* The runs that `napm report` and `napm export` are about, read from the ledger. */
 #include "core/cli/reported.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/base/memory.h"
 #include "core/cli/progress.h"
@@ -35,37 +33,21 @@ static int add_run(struct reported *reported, entry_list *entries, int64_t run, 
     return 0;
 }
 
-/* "12-20": true, with its ends. */
-static bool is_range(const char *name, int64_t *first, int64_t *last)
-{
-    int length = 0;
-    bool parsed = sscanf(name, "%" SCNd64 "-%" SCNd64 "%n", first, last, &length) == 2 && !name[length];
-    return parsed && *first > 0 && *last >= *first && *last - *first < REPORTED_MOST_OPERANDS;
-}
-
-static int add_named(struct reported *reported, entry_list *entries, const char *name, struct error *error)
-{
-    int64_t first, last;
-    if (!name || !is_range(name, &first, &last)) {
-        first = last = recorded_run(reported->ledger, name, error);
-        if (first < 0)
-            return -1;
-    }
-    for (int64_t run = first; run <= last; run++)
-        if (add_run(reported, entries, run, error) != 0)
-            return -1;
-    return 0;
-}
-
 int reported_open(struct reported *reported, const char *db, char **names, int count, struct error *error)
 {
+    char last[] = "last";
+    char *newest[] = {last};
     entry_list entries = {0};
+    struct recorded_runs runs = {0};
     reported->ledger = recorded_open(db, error);
-    int result = reported->ledger ? 0 : -1;
+    int result = reported->ledger
+                     ? recorded_runs(reported->ledger, count ? names : newest, count ? count : 1, &runs, error)
+                     : -1;
     progress_start();
-    for (int i = 0; result == 0 && (i < count || (count == 0 && i == 0)); i++)
-        result = add_named(reported, &entries, count ? names[i] : NULL, error);
+    for (size_t i = 0; result == 0 && i < runs.all.count; i++)
+        result = add_run(reported, &entries, runs.all.items[i], error);
     progress_stop();
+    ARRAY_FREE(&runs.all);
     reported->entries = entries.items;
     reported->count = entries.count;
     return result;

@@ -20,7 +20,7 @@
 #define MOST_SAMPLES 240 /* of one node */
 #define QUANTILES 200
 #define MOST_BINS 60
-#define ACTIVITY_BINS 400
+#define ACTIVITY_BINS 160
 
 /* Task-nanoseconds spent in each phase, bin by bin; the bins grow with the run. */
 struct activity {

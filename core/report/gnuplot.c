@@ -130,8 +130,9 @@ static const char script_head[] =
     "set grid\n";
 
 static const char script_run[] =
-    "\nset output \"delays.svg\"\nset xlabel \"delay (ms)\"\nset ylabel \"share of tasks\"\nset yrange [0:1]\n"
-    "set key bottom right\nstats \"delays.dat\" using 1 nooutput\n"
+    "\nstats \"delays.dat\" using 1 nooutput\n"
+    "set output \"delays.svg\"\nset xlabel \"delay (ms)\"\nset ylabel \"share of tasks\"\nset yrange [0:1]\n"
+    "set key bottom right\n"
     "plot for [i=0:STATS_blocks-1] \"delays.dat\" index i using 1:2 with lines title columnheader(1)\n"
     "\nset output \"phases.svg\"\nset xlabel \"\"\nset ylabel \"mean time (ms)\"\nset yrange [0:*]\nset key outside\n"
     "set style data histograms\nset style histogram rowstacked\nset style fill solid 0.9\nset boxwidth 0.7\n"

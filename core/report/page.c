@@ -8,6 +8,7 @@
 #include "core/base/file.h"
 #include "core/base/memory.h"
 #include "core/report/report.h"
+#include "places.h"
 
 #define PAGE_NAME "report.html"
 #define PLACE "{\"napm\":\"the document goes here\"}" /* as in core/report/web/page.html */

@@ -27,7 +27,7 @@ const looks = {
         heat: ['#1d2731', '#1f4e79', '#3b8ac4', '#b7e0ff'],
     },
 };
-const paper = 720; // width of a chart on paper
+const paper = 680; // width of a chart on paper
 
 const dark = window.matchMedia('(prefers-color-scheme: dark)');
 const drawn = new Set();
@@ -39,13 +39,16 @@ export function lineStyle(number) {
     return ['solid', 'dashed', 'dotted'][Math.floor(number / 7) % 3];
 }
 
+// What the page is set in; named, because the widths of texts are reckoned before they stand in the page.
+const fontFamily = 'system-ui, sans-serif';
+
 /** What every chart has; `own` goes over it. */
 function common(style) {
     return {
         animation: false,
-        textStyle: { fontFamily: 'inherit', color: style.text },
+        textStyle: { fontFamily, color: style.text },
         color: style.series,
-        grid: { left: 8, right: 24, top: 40, bottom: 40, containLabel: true },
+        grid: { left: 8, right: 24, top: 62, bottom: 40, containLabel: true },
         legend: { type: 'scroll', top: 0, left: 0, textStyle: { color: style.text }, pageTextStyle: { color: style.text },
             pageIconColor: style.text, inactiveColor: style.faint },
         tooltip: { confine: true, backgroundColor: style.raised, borderColor: style.line, textStyle: { color: style.text },

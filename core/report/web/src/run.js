@@ -107,13 +107,13 @@ function phaseFigure(streams) {
         title: 'Where the time goes',
         about: 'Mean of each phase; together they are the mean delay. Local includes the wait for the device.',
         label: `Phases of ${rows.length} streams, stacked`,
-        height: () => Math.max(140, labels().length * 26 + 96),
+        height: () => Math.max(340, labels().length * 26 + 96),
         controls: (redraw) => [element('label', {}, element('input', { type: 'checkbox', onchange: (event) => { predicted = event.target.checked; redraw(); } }), ' beside the prediction')],
         option: (style) => ({
             tooltip: { ...tip(style), trigger: 'axis', axisPointer: { type: 'shadow' }, valueFormatter: duration },
             xAxis: axis(style, { type: 'value', name: 'mean time', axisLabel: { formatter: duration } }),
             yAxis: axis(style, { type: 'category', inverse: true, data: labels() }),
-            series: phases.map((phase) => ({ name: phase, type: 'bar', stack: 'delay', barMaxWidth: 22, itemStyle: { color: style.phases[phase] }, data: values(phase) })),
+            series: phases.map((phase) => ({ name: phase, type: 'bar', stack: 'delay', barMaxWidth: 40, itemStyle: { color: style.phases[phase] }, data: values(phase) })),
         }),
         table: () => table('Mean phases by stream', [
             ['stream', (stream) => stream.stream], ['device', (stream) => stream.device],
@@ -177,7 +177,7 @@ function activityFigure({ bin_ns: bin, tasks }) {
             tooltip: { ...tip(style), trigger: 'axis', valueFormatter: (value) => format('number', value) },
             xAxis: axis(style, { type: 'value', max: bins.length * bin, name: 'time since the run began', axisLabel: { formatter: duration } }),
             yAxis: upright(style, { type: 'value', name: 'tasks' }),
-            series: phases.map((phase) => ({ name: phase, type: 'line', stack: 'all', symbol: 'none', lineStyle: { width: 0 }, itemStyle: { color: style.phases[phase] },
+            series: phases.map((phase) => ({ name: phase, type: 'line', step: 'middle', stack: 'all', symbol: 'none', lineStyle: { width: 0 }, itemStyle: { color: style.phases[phase] },
                 areaStyle: { color: style.phases[phase], opacity: 0.9 }, data: bins.map((i) => [(i + 0.5) * bin, tasks[phase][i]]) })),
         }),
         table: () => table('Tasks in each phase', [
@@ -197,7 +197,7 @@ function cutFigure(cuts, streams) {
         title: 'Where the models were cut',
         about: 'Share of each stream\'s tasks by the number of layers that ran on the device.',
         label: 'Heat map of streams and cuts',
-        height: Math.max(150, cuts.length * 24 + 110),
+        height: Math.max(340, cuts.length * 24 + 110),
         option: (style) => ({
             legend: { show: false },
             grid: { left: 8, right: 90, top: 12, bottom: 40, containLabel: true },
@@ -269,12 +269,12 @@ function facts(run) {
 }
 
 function about(run) {
-    const pair = (name, value) => value && [element('dt', {}, name), element('dd', {}, value)];
+    const pair = (name, value) => value && element('div', {}, element('dt', {}, name), element('dd', {}, value));
     return element('dl', { class: 'about' }, ...[
         pair('scenario', `${run.scenario || run.scenario_path}`), pair('world', run.world), pair('seed', String(run.seed)),
         pair('partitioner', run.partitioner), pair('scheduler', run.scheduler), pair('began', run.began),
         pair('machine', `${run.host}: ${run.processor}, ${run.system}`), pair('napm', run.platform_version),
-    ].filter(Boolean).flat());
+    ].filter(Boolean));
 }
 
 /** Everything about one run. */

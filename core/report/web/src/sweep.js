@@ -40,7 +40,7 @@ function curveFigure(document) {
     const named = new Map(parameters.map((parameter) => [parameter.name, parameter]));
     const several = (parameter) => new Set(parameter?.values).size > 1;
     const x0 = parameters.find((parameter) => parameter.numbers && several(parameter)) ?? parameters[0];
-    const chosen = { metric: 'mean_delay_ns', x: x0.name, lines: parameters.find((parameter) => parameter !== x0)?.name ?? '', fixed: {} };
+    const chosen = { log: false, metric: 'mean_delay_ns', x: x0.name, lines: parameters.find((parameter) => parameter !== x0)?.name ?? '', fixed: {} };
     const metric = () => metrics.find(({ key }) => key === chosen.metric);
     const rest = () => parameters.filter(({ name }) => name !== chosen.x && name !== chosen.lines);
     const fixedValue = (parameter) => chosen.fixed[parameter.name] ?? ordered(parameter)[0];
@@ -61,28 +61,33 @@ function curveFigure(document) {
         const x = named.get(chosen.x);
         const { kind, label } = metric();
         const places = x.numbers ?? [];
-        const wide = places.length > 2 && Math.min(...places) > 0 && Math.max(...places) / Math.min(...places) >= 16;
+        const wide = places.length > 2 && Math.min(...places) > 0 && Math.max(...places) / Math.min(...places) >= 8;
         const tell = ({ seriesName, data }) => `${seriesName}\n${x.name} ${data.label}\n${label}: ${data.text}`;
+        const ends = curves().flatMap(({ points: list }) => list.flatMap(({ mean, low, high }) => [mean, low, high])).filter((end) => end > 0);
+        const lowest = Math.min(...ends);
+        const highest = Math.max(...ends);
         const series = curves().flatMap(({ name, points: list }, i) => {
             const color = style.series[i % style.series.length];
             const banded = list.filter(({ low }) => low !== null);
             return [
                 { name, type: 'custom', silent: true, z: 1, itemStyle: { color }, data: x.numbers ? [[0]] : banded.map((point) => [point.place, point.low, point.high]),
-                    renderItem: (params, api) => (x.numbers ? band(banded, color, api) : whisker(color, api)), tooltip: { show: false },
+                    renderItem: (params, api) => (x.numbers ? band(banded, color, api, chosen.log ? lowest : 0) : whisker(color, api)), tooltip: { show: false },
                     encode: x.numbers ? { x: -1, y: -1 } : { x: 0, y: [1, 2] } },
                 { name, type: 'line', z: 3, symbol: 'circle', symbolSize: 7, itemStyle: { color }, lineStyle: { width: x.numbers ? 2 : 0, type: lineStyle(i) },
                     data: list.map((point) => ({ value: [point.place, point.mean], label: point.label, text: withInterval(kind, point) })), label: { show: false } },
             ];
         });
-        const highest = Math.max(...curves().flatMap(({ points: list }) => list.map(({ mean, high }) => high ?? mean)));
         return {
             tooltip: { confine: true, trigger: 'item', renderMode: 'richText', backgroundColor: style.raised, borderColor: style.line, textStyle: { color: style.text },
                 formatter: (item) => (item.data?.text ? tell(item) : '') },
             legend: { type: 'scroll', top: 0, left: 0, textStyle: { color: style.text }, data: curves().map(({ name }) => name), pageTextStyle: { color: style.text } },
             xAxis: axis(style, x.numbers
-                ? { type: wide ? 'log' : 'value', logBase: 2, scale: true, name: x.name, axisLabel: { formatter: (value) => format(x.kind, value) } }
+                ? { type: wide ? 'log' : 'value', min: 'dataMin', max: 'dataMax', name: x.name, axisTick: { customValues: places },
+                    axisLabel: { customValues: places, formatter: (value) => x.values[places.findIndex((place) => Math.abs(place - value) <= 1e-9 * Math.abs(place))] ?? format(x.kind, value) },
+                    splitLine: { show: false } }
                 : { type: 'category', data: x.values, name: x.name, boundaryGap: true }),
-            yAxis: upright(style, { type: 'value', min: 0, max: highest > 0 ? Math.ceil(highest * 1.05) : undefined, name: label, axisLabel: { formatter: (value) => format(kind, value), showMaxLabel: false } }),
+            yAxis: upright(style, { name: label, axisLabel: { formatter: (value) => format(kind, value) },
+                ...(chosen.log ? { type: 'log', min: lowest, max: highest } : { type: 'value', min: 0, max: highest > 0 ? highest * 1.05 : undefined }) }),
             series,
         };
     };
@@ -109,20 +114,20 @@ function curveFigure(document) {
                 redraw();
             };
             fill();
-            return [place];
+            return [place, element('label', {}, element('input', { type: 'checkbox', onchange: (event) => { chosen.log = event.target.checked; redraw(); } }), ' logarithmic')];
         },
         table: () => table('All combinations of settings', [
-            ...parameters.map(({ name }, i) => [name, (point) => point.settings[name], i ? undefined : undefined]),
+            ...parameters.map(({ name }) => [name, (point) => point.settings[name]]),
             [metric().label, (point) => withInterval(metric().kind, point.metrics[chosen.metric]), 'number'],
         ], points),
     });
 }
 
 /** The interval of every point, joined. */
-function band(points, color, api) {
+function band(points, color, api, floor) {
     if (points.length < 2)
         return null;
-    const edge = [...points.map(({ place, high }) => [place, high]), ...[...points].reverse().map(({ place, low }) => [place, Math.max(low, 0)])];
+    const edge = [...points.map(({ place, high }) => [place, high]), ...[...points].reverse().map(({ place, low }) => [place, Math.max(low, floor)])];
     return { type: 'polygon', shape: { points: edge.map((at) => api.coord(at)) }, style: { fill: color, opacity: 0.18 } };
 }
 

@@ -6,11 +6,11 @@ import { count, duration } from './format.js';
 
 const mostLanes = 40; // of one row; a longer queue than this says nothing more
 const laneHeight = 13;
-const firstSight = 120; // tasks in view at first
+const firstSight = 40; // tasks in view at first
 
 /** Bars {row, from, to, phase, task} of all tasks, rows in the order in which they are drawn. */
 function barsOf(timeline, streams) {
-    const devices = [...new Set(timeline.stream.map((index) => streams[index].device))];
+    const devices = [...new Set([...timeline.stream].sort((a, b) => a - b).map((index) => streams[index].device))];
     const rows = [...devices.flatMap((device) => [`${device}: computing`, `${device}: link`]), 'station: queue', 'station: computing'];
     const rowOf = new Map(rows.map((name, i) => [name, i]));
     const bars = [];
@@ -79,7 +79,7 @@ export function timelineFigure(detail, streams) {
     const button = (text, label, action) => element('button', { type: 'button', 'aria-label': label, title: label, onclick: action }, text);
 
     const option = (style) => ({
-        grid: { left: 8, right: 24, top: 40, bottom: 70, containLabel: true },
+        grid: { left: 8 + 7.2 * Math.max(...rows.map((name) => name.length)), right: 24, top: 40, bottom: 70 },
         legend: { show: true, top: 0, left: 0, textStyle: { color: style.text }, data: phases, selectedMode: true },
         tooltip: {
             confine: true, backgroundColor: style.raised, borderColor: style.line, textStyle: { color: style.text }, renderMode: 'richText',
