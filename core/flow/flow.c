@@ -546,6 +546,16 @@ int flow_run(struct flow *flow, const uint32_t *cuts, struct instance *scheduler
     return result;
 }
 
+void flow_abandon(struct flow *flow, const char *cause)
+{
+    for (uint32_t i = 0; i < flow->setup.stream_count; i++)
+        for (struct task *task = flow->streams[i].oldest; task; task = task->open_next) {
+            task->record.failure = cause;
+            task->record.ended_ns = flow->now_ns;
+            flow->driver->ended(flow->driver->context, &task->record);
+        }
+}
+
 /* ---- life */
 
 struct flow *flow_new(const struct flow_setup *setup)

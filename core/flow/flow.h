@@ -115,6 +115,9 @@ uint64_t flow_events(const struct flow *flow);
 int flow_run(struct flow *flow, const uint32_t *cuts, struct instance *scheduler, const struct flow_driver *driver,
              const atomic_bool *cancel, struct error *error);
 
+/* After a run that did not return 0: tells its driver of the tasks that were under way, as failed with `cause`. */
+void flow_abandon(struct flow *flow, const char *cause);
+
 /* ---- for the driver's change(); all of it is undone when the next run begins */
 
 void flow_change_link(struct flow *flow, uint32_t link, enum link_direction direction,

@@ -50,9 +50,9 @@ static char *digests_of_option_files(const struct instance *backend)
     return digests;
 }
 
-/* Everything that the measured times depend on, for people; the key is its digest. free() it. */
-static char *describe(const struct run_settings *settings, const struct subject *subject,
-                      const struct node_facts *facts, struct error *error)
+/* Everything that measured times depend on, for people. free() it. */
+static char *describe_conditions(const struct run_settings *settings, const struct subject *subject,
+                                 const struct node_facts *facts, struct error *error)
 {
     const struct scenario *scenario = settings->scenario;
     struct instance_host host = {.label = "profile", .seed = 0};
@@ -77,6 +77,20 @@ static char *describe(const struct run_settings *settings, const struct subject 
     return description;
 }
 
+/* What the times come from, for people; the key is its digest. free() it. */
+static char *describe(const struct run_settings *settings, const struct world_kind *kind, struct world *world,
+                      const struct subject *subject, struct error *error)
+{
+    const struct napm_model *model = model_view(subject->model->model);
+    char *source = kind->profile_source ? kind->profile_source(world, subject->node_index, subject->model_index) : NULL;
+    if (!source)
+        return describe_conditions(settings, subject, kind->facts(world, subject->node_index), error);
+    const char *file = strrchr(subject->model->path, '/');
+    char *description = text_format("model %s (%s); %s", model->hash, file ? file + 1 : subject->model->path, source);
+    free(source);
+    return description;
+}
+
 static int measure(const struct run_settings *settings, const struct world_kind *kind, struct world *world,
                    const struct subject *subject, const char *key, const char *description, int64_t *layer_ns,
                    struct error *error)
@@ -88,65 +102,69 @@ static int measure(const struct run_settings *settings, const struct world_kind 
     return settings->ledger ? ledger_profile_put(settings->ledger, key, description, layers, layer_ns, error) : 0;
 }
 
-static int get_or_measure(const struct run_settings *settings, const struct world_kind *kind, struct world *world,
-                          int64_t run, const struct subject *subject, const char *description, int64_t *layer_ns,
-                          struct error *error)
+/* Layer times from the ledger, or measured now. Times with one description are the same times: asked for once. */
+static int get_or_measure(struct profiles *profiles, const struct run_settings *settings, const struct world_kind *kind,
+                          struct world *world, const struct subject *subject, const char *key, const char *description,
+                          int64_t **layer_ns, struct error *error)
 {
-    const struct napm_model *model = model_view(subject->model->model);
-    char key[FILE_DIGEST_BYTES];
-    file_digest(description, strlen(description), key);
+    uint32_t layers = model_view(subject->model->model)->layer_count, known = (uint32_t)profiles->known.count;
+    uint32_t number = names_find(&profiles->numbers, description);
+    if (number != NAMES_NONE) {
+        *layer_ns = profiles->known.items[number];
+        return 0;
+    }
+    *layer_ns = ARENA_ARRAY(&profiles->arena, int64_t, layers);
     int found = 0;
     if (settings->ledger && !settings->fresh_profiles)
-        found = ledger_profile_get(settings->ledger, key, model->layer_count, layer_ns, error);
-    if (found < 0)
+        found = ledger_profile_get(settings->ledger, key, layers, *layer_ns, error);
+    if (found < 0 || (!found && measure(settings, kind, world, subject, key, description, *layer_ns, error) != 0))
         return -1;
-    if (!found && measure(settings, kind, world, subject, key, description, layer_ns, error) != 0)
-        return -1;
-    if (settings->ledger && run >= 0)
-        return ledger_run_profile(settings->ledger, run, subject->node_index, model->hash, key, error);
+    names_add(&profiles->numbers, &profiles->arena, arena_copy(&profiles->arena, description), known);
+    *ARRAY_ADD(&profiles->known) = *layer_ns;
     return 0;
 }
 
 static int profile_one(struct profiles *profiles, const struct run_settings *settings, const struct world_kind *kind,
                        struct world *world, int64_t run, const struct subject *subject, struct error *error)
 {
-    uint32_t layers = model_view(subject->model->model)->layer_count;
-    int64_t *layer_ns = NEW_ARRAY(int64_t, layers ? layers : 1);
-    profiles->layer_ns[subject->node_index][subject->model_index] = layer_ns;
-    char *description = describe(settings, subject, kind->facts(world, subject->node_index), error);
+    int64_t **layer_ns = &profiles->layer_ns[subject->node_index][subject->model_index];
+    char key[FILE_DIGEST_BYTES];
+    char *description = describe(settings, kind, world, subject, error);
     if (!description)
         return -1;
-    int result = get_or_measure(settings, kind, world, run, subject, description, layer_ns, error);
+    file_digest(description, strlen(description), key);
+    int result = get_or_measure(profiles, settings, kind, world, subject, key, description, layer_ns, error);
     free(description);
+    if (result == 0 && settings->ledger && run >= 0)
+        result = ledger_run_profile(settings->ledger, run, subject->node_index, model_view(subject->model->model)->hash,
+                                    key, error);
     return result;
 }
 
-/* The station may have to run any model, a device those of its streams. */
-static bool is_needed(const struct scenario *scenario, uint32_t node, uint32_t model)
+/* Which node may have to run which model: the station any, a device those of the streams whose way leads over it. */
+static bool *find_needed(const struct scenario *scenario, uint32_t *count)
 {
-    for (uint32_t i = 0; i < scenario->stream_count; i++)
-        if (scenario->streams[i].model == model && (node == scenario->station || scenario->streams[i].device == node))
-            return true;
-    return false;
+    bool *needed = NEW_ARRAY(bool, (size_t)scenario->node_count * scenario->model_count);
+    for (uint32_t i = 0; i < scenario->stream_count; i++) {
+        uint32_t node = scenario->streams[i].device, model = scenario->streams[i].model;
+        for (; node != scenario->station; node = scenario->links[scenario->link_of_node[node]].upper)
+            needed[(size_t)node * scenario->model_count + model] = true;
+        needed[(size_t)node * scenario->model_count + model] = true;
+    }
+    *count = 0;
+    for (size_t i = 0; i < (size_t)scenario->node_count * scenario->model_count; i++)
+        *count += needed[i];
+    return needed;
 }
 
-static uint32_t count_needed(const struct scenario *scenario)
-{
-    uint32_t count = 0;
-    for (uint32_t node = 0; node < scenario->node_count; node++)
-        for (uint32_t model = 0; model < scenario->model_count; model++)
-            count += is_needed(scenario, node, model);
-    return count;
-}
-
-static int gather_all(struct profiles *profiles, const struct run_settings *settings, const struct world_kind *kind,
-                      struct world *world, int64_t run, struct error *error)
+static int gather_needed(struct profiles *profiles, const struct run_settings *settings, const struct world_kind *kind,
+                         struct world *world, int64_t run, const bool *needed, uint32_t of, struct error *error)
 {
     const struct scenario *scenario = settings->scenario;
-    uint32_t done = 0, of = count_needed(scenario);
+    uint32_t done = 0;
     for (uint32_t node = 0; node < scenario->node_count; node++) {
         for (uint32_t model = 0; model < scenario->model_count; model++) {
-            if (!is_needed(scenario, node, model))
+            if (!needed[(size_t)node * scenario->model_count + model])
                 continue;
             if (settings->watcher.step)
                 settings->watcher.step(settings->watcher.context, "profiling", done, of);
@@ -161,6 +179,16 @@ static int gather_all(struct profiles *profiles, const struct run_settings *sett
     if (settings->watcher.step)
         settings->watcher.step(settings->watcher.context, "profiling", done, of);
     return 0;
+}
+
+static int gather_all(struct profiles *profiles, const struct run_settings *settings, const struct world_kind *kind,
+                      struct world *world, int64_t run, struct error *error)
+{
+    uint32_t of;
+    bool *needed = find_needed(settings->scenario, &of);
+    int result = gather_needed(profiles, settings, kind, world, run, needed, of, error);
+    free(needed);
+    return result;
 }
 
 int profiles_gather(struct profiles *profiles, const struct run_settings *settings, const struct world_kind *kind,
@@ -179,12 +207,12 @@ int profiles_gather(struct profiles *profiles, const struct run_settings *settin
 
 void profiles_free(struct profiles *profiles)
 {
-    for (uint32_t node = 0; node < profiles->node_count; node++) {
-        for (uint32_t model = 0; model < profiles->model_count; model++)
-            free(profiles->layer_ns[node][model]);
+    for (uint32_t node = 0; node < profiles->node_count; node++)
         free(profiles->layer_ns[node]);
-    }
     free(profiles->layer_ns);
+    ARRAY_FREE(&profiles->known);
+    names_free(&profiles->numbers);
+    arena_free(&profiles->arena);
     memset(profiles, 0, sizeof(*profiles));
 }
 

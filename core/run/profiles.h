@@ -7,11 +7,15 @@
 #define NAPM_RUN_PROFILES_H
 
 #include "core/run/run.h"
+#include "core/scenario/names.h"
 #include "core/world/world.h"
 
 struct profiles {
     uint32_t node_count, model_count;
     int64_t ***layer_ns; /* [node][model]: layer times, NULL where that node never runs that model */
+    struct names numbers; /* of `known`, by what their times come from */
+    ARRAY_OF(int64_t *) known;
+    struct arena arena;
 };
 
 /* `run` is the ledger's number to note the profiles under, or -1. On failure nothing needs freeing. */

@@ -12,6 +12,7 @@
 #include "core/run/profiles.h"
 #include "core/run/record.h"
 #include "core/run/rehearsal.h"
+#include "core/run/replan.h"
 
 /* A run under way. */
 struct procedure {
@@ -21,6 +22,7 @@ struct procedure {
     struct profiles profiles;
     struct planner *planner;
     struct plan *plan;
+    struct replan replan;
     struct record record;
 };
 
@@ -44,7 +46,10 @@ static int open_world(struct procedure *run, struct error *error)
         .plugin_path = settings->plugin_path,
         .seed = settings->seed,
         .cancel = settings->cancel,
+        .replan = replan,
+        .replan_context = &run->replan,
     };
+    run->replan = (struct replan){.settings = settings, .profiles = &run->profiles, .run = run->record.run};
     tell(settings, "starting the nodes", 0, 0);
     run->kind = world_find(settings->scenario->world, error);
     run->world = run->kind ? run->kind->open(&setup, error) : NULL;
@@ -128,6 +133,7 @@ static void end_procedure(struct procedure *run)
         planner_free(run->planner);
     if (run->world)
         run->kind->close(run->world);
+    replan_free(&run->replan);
     profiles_free(&run->profiles);
     free(run->record.lost);
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The nodes and links of a scenario. */
 #include <string.h>
+#include <unistd.h>
 
+#include "core/base/file.h"
 #include "core/base/nearest.h"
 #include "core/scenario/reader.h"
 
@@ -70,11 +72,39 @@ static int read_power(struct reader *reader, const struct value *group, struct s
                : 0;
 }
 
+/* The speed of a node that is not measured. */
+static int read_stated_speed(struct reader *reader, const struct value *group, struct scenario_speed *speed)
+{
+    const char *file = NULL;
+    double gflops = 0;
+    int got = reader_get_text(reader, group, "profile", &file);
+    if (got < 0 || reader_get_real(reader, group, "gflops", 1e-6, 1e9, &gflops) < 0 ||
+        reader_get_rate(reader, group, "memory_bandwidth", &speed->memory_bytes_per_s) < 0 ||
+        reader_get_real(reader, group, "variation", 0, 10, &speed->variation) < 0)
+        return -1;
+    speed->flop_per_s = gflops * 1e9;
+    if (speed->memory_bytes_per_s > 0 && gflops == 0)
+        return reader_fail(reader, tree_member(group, "memory_bandwidth")->where,
+                           "'memory_bandwidth' alone makes no estimate; say also what it computes: gflops = 8.0;");
+    if (file && gflops > 0)
+        return reader_fail(reader, tree_member(group, "profile")->where,
+                           "there are both 'profile' and 'gflops'; keep one of them");
+    if (!file)
+        return 0;
+    speed->profile = arena_keep(reader->arena, file_path_beside(reader->scenario->path, file));
+    if (access(speed->profile, R_OK) != 0)
+        return reader_fail(reader, tree_member(group, "profile")->where,
+                           "there is no profile %s; make one with `napm profile MODEL --format json >%s`",
+                           speed->profile, speed->profile);
+    return 0;
+}
+
 static int read_node(struct reader *reader, const struct value *root, const struct value *group,
                      struct scenario_node *node)
 {
-    static const char *const keys[] = {"name", "role",    "count",  "threads", "workers", "memory",
-                                       "cpu",  "backend", "stress", "power",   NULL};
+    static const char *const keys[] = {
+        "name",   "role",  "count",   "threads", "workers",          "memory",    "cpu", "backend",
+        "stress", "power", "profile", "gflops",  "memory_bandwidth", "variation", NULL};
     node->where = group->where;
     if (reader_check_keys(reader, group, "a node", keys) != 0)
         return -1;
@@ -82,27 +112,35 @@ static int read_node(struct reader *reader, const struct value *root, const stru
     if (got <= 0)
         return got < 0 ? -1 : reader_fail(reader, group->where, "the node has no name; write name = \"pi1\";");
     if (read_role(reader, group, node) != 0 || read_speed(reader, group, node) != 0 ||
-        read_power(reader, group, &node->power) != 0)
+        read_power(reader, group, &node->power) != 0 || read_stated_speed(reader, group, &node->speed) != 0)
         return -1;
     if (node->is_station && group->member_of)
         return reader_fail(reader, group->where, "the station cannot be counted; remove 'count'");
     return read_node_plugins(reader, root, group, node);
 }
 
+/* Numbers the nodes by name; counted groups have their names for themselves. */
 static int check_names(struct reader *reader, const struct value *list, const struct scenario_node *nodes)
 {
-    for (size_t i = 0; i < list->count; i++)
-        for (size_t j = 0; j < list->count; j++) {
-            if (j < i && strcmp(nodes[i].name, nodes[j].name) == 0)
-                return reader_fail(reader, nodes[i].where,
-                                   "there is already a node '%s' (%s); give each node a name of its own", nodes[i].name,
-                                   nodes[j].where);
-            if (list->items[j]->member_of && strcmp(nodes[i].name, list->items[j]->member_of) == 0)
-                return reader_fail(reader, nodes[i].where,
-                                   "'%s' is also the name of a counted group (%s); rename one of them", nodes[i].name,
-                                   nodes[j].where);
-        }
-    return 0;
+    struct names groups = {0};
+    int result = 0;
+    for (uint32_t i = 0; i < list->count; i++)
+        if (list->items[i]->member_of)
+            names_add(&groups, reader->arena, list->items[i]->member_of, i);
+    for (uint32_t i = 0; i < list->count && result == 0; i++) {
+        uint32_t other = names_add(&reader->nodes, reader->arena, nodes[i].name, i);
+        uint32_t group = names_find(&groups, nodes[i].name);
+        if (other != i)
+            result = reader_fail(reader, nodes[i].where,
+                                 "there is already a node '%s' (%s); give each node a name of its own", nodes[i].name,
+                                 nodes[other].where);
+        else if (group != NAMES_NONE)
+            result =
+                reader_fail(reader, nodes[i].where, "'%s' is also the name of a counted group (%s); rename one of them",
+                            nodes[i].name, nodes[group].where);
+    }
+    names_free(&groups);
+    return result;
 }
 
 static int find_station(struct reader *reader, const struct value *list, const struct scenario_node *nodes)
@@ -158,7 +196,7 @@ int reader_nodes(struct reader *reader, const struct value *root)
 
 /* ---- links */
 
-static const char *const condition_keys[] = {"rate", "delay", "jitter", "loss", "repair", NULL};
+static const char *const condition_keys[] = {"rate", "delay", "jitter", "loss", "repair", "trace", NULL};
 
 #define LEAST_REPAIR_NS INT64_C(10000000)
 
@@ -183,18 +221,35 @@ static int read_conditions(struct reader *reader, const struct value *group, str
     return 0;
 }
 
-static int read_both_directions(struct reader *reader, const struct value *group, struct link_spec *spec)
+/* Without a rate of its own a direction begins with that of its trace. */
+static int read_direction_trace(struct reader *reader, const struct value *group, struct scenario_link *link,
+                                enum link_direction direction)
 {
+    struct scenario_trace *trace = &link->traces[direction];
+    int got = reader_trace(reader, group, trace);
+    if (got > 0 && !tree_member(group, "rate"))
+        link->spec.conditions[direction].bytes_per_s = trace->points[0].bytes_per_s;
+    return got;
+}
+
+static int read_both_directions(struct reader *reader, const struct value *group, struct scenario_link *link)
+{
+    struct link_conditions *conditions = link->spec.conditions;
     struct value *down;
     bool repair_stated = false;
-    if (read_conditions(reader, group, &spec->conditions[LINK_UP], &repair_stated) != 0)
+    if (read_conditions(reader, group, &conditions[LINK_UP], &repair_stated) != 0 ||
+        read_direction_trace(reader, group, link, LINK_UP) < 0)
         return -1;
-    spec->conditions[LINK_DOWN] = spec->conditions[LINK_UP];
+    conditions[LINK_DOWN] = conditions[LINK_UP];
+    link->traces[LINK_DOWN] = link->traces[LINK_UP];
     int got = reader_get_group(reader, group, "down", &down);
     if (got <= 0)
         return got;
+    if (tree_member(down, "rate"))
+        link->traces[LINK_DOWN].count = 0;
     return reader_check_keys(reader, down, "the direction 'down'", condition_keys) != 0 ||
-                   read_conditions(reader, down, &spec->conditions[LINK_DOWN], &repair_stated) != 0
+                   read_conditions(reader, down, &conditions[LINK_DOWN], &repair_stated) != 0 ||
+                   read_direction_trace(reader, down, link, LINK_DOWN) < 0
                ? -1
                : 0;
 }
@@ -202,9 +257,9 @@ static int read_both_directions(struct reader *reader, const struct value *group
 int64_t reader_find_node(const struct reader *reader, const char *where, const char *key, const char *name)
 {
     const struct scenario *scenario = reader->scenario;
-    for (uint32_t i = 0; i < scenario->node_count; i++)
-        if (strcmp(scenario->nodes[i].name, name) == 0)
-            return i;
+    uint32_t number = names_find(&reader->nodes, name);
+    if (number != NAMES_NONE)
+        return number;
     const char **names = ARENA_ARRAY(reader->arena, const char *, scenario->node_count);
     for (uint32_t i = 0; i < scenario->node_count; i++)
         names[i] = scenario->nodes[i].name;
@@ -244,51 +299,43 @@ static int read_ends(struct reader *reader, const struct value *group, struct sc
     return 0;
 }
 
-/* The number of a medium; equal names give equal numbers. */
-static uint32_t intern_medium(struct reader *reader, const char **media, const char *name)
-{
-    struct scenario *scenario = reader->scenario;
-    for (uint32_t i = 0; i < scenario->medium_count; i++)
-        if (strcmp(media[i], name) == 0)
-            return i;
-    media[scenario->medium_count] = name;
-    return scenario->medium_count++;
-}
-
-static int read_link(struct reader *reader, const struct value *group, struct scenario_link *link, const char **media)
+static int read_link(struct reader *reader, const struct value *group, struct scenario_link *link, struct names *media)
 {
     static const char *const keys[] = {"name", "from",   "to",     "rate", "delay", "jitter",
-                                       "loss", "repair", "medium", "down", NULL};
+                                       "loss", "repair", "medium", "down", "trace", NULL};
     link->where = group->where;
     link->spec.medium = LINK_NO_MEDIUM;
     if (reader_check_keys(reader, group, "a link", keys) != 0 || read_ends(reader, group, link) != 0 ||
-        read_both_directions(reader, group, &link->spec) != 0 ||
+        read_both_directions(reader, group, link) != 0 ||
         reader_get_name(reader, group, "medium", &link->medium_name) < 0)
         return -1;
     if (link->medium_name)
-        link->spec.medium = intern_medium(reader, media, link->medium_name);
+        link->spec.medium = names_add(media, reader->arena, link->medium_name, reader->scenario->medium_count);
+    if (link->medium_name && link->spec.medium == reader->scenario->medium_count)
+        reader->scenario->medium_count++;
     return 0;
 }
 
-static int check_devices_have_links(struct reader *reader, const struct scenario_link *links, size_t count)
+static int check_devices_have_links(struct reader *reader, const struct scenario_link *links, uint32_t count)
 {
     const struct scenario *scenario = reader->scenario;
-    const struct scenario_link **of_node =
-        ARENA_ARRAY(reader->arena, const struct scenario_link *, scenario->node_count);
-    for (size_t i = 0; i < count; i++) {
-        const char *device = scenario->nodes[links[i].device].name;
-        if (of_node[links[i].device])
+    uint32_t *link_of_node = ARENA_ARRAY(reader->arena, uint32_t, scenario->node_count);
+    memset(link_of_node, 0xff, scenario->node_count * sizeof(*link_of_node));
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t *link = &link_of_node[links[i].device];
+        if (*link != UINT32_MAX)
             return reader_fail(reader, links[i].where,
-                               "the device '%s' already has a link (%s); a device has one, remove the other", device,
-                               of_node[links[i].device]->where);
-        of_node[links[i].device] = &links[i];
+                               "the device '%s' already has a link (%s); a device has one, remove the other",
+                               scenario->nodes[links[i].device].name, links[*link].where);
+        *link = i;
     }
     for (uint32_t i = 0; i < scenario->node_count; i++)
-        if (i != scenario->station && !of_node[i])
+        if (i != scenario->station && link_of_node[i] == UINT32_MAX)
             return reader_fail(reader, scenario->nodes[i].where,
                                "the device '%s' has no link to the station; add to links: { from = \"%s\"; rate = "
                                "\"20Mbit\"; delay = \"2ms\"; }",
                                scenario->nodes[i].name, scenario->nodes[i].name);
+    reader->scenario->link_of_node = link_of_node;
     return 0;
 }
 
@@ -301,11 +348,18 @@ int reader_links(struct reader *reader, const struct value *root)
     struct scenario *scenario = reader->scenario;
     struct scenario_link *links = ARENA_ARRAY(reader->arena, struct scenario_link, list->count);
     const char **media = ARENA_ARRAY(reader->arena, const char *, list->count);
-    for (size_t i = 0; i < list->count; i++)
-        if (read_link(reader, list->items[i], &links[i], media) != 0)
-            return -1;
+    struct names numbers = {0};
+    int result = 0;
+    for (size_t i = 0; i < list->count && result == 0; i++) {
+        result = read_link(reader, list->items[i], &links[i], &numbers);
+        if (links[i].medium_name)
+            media[links[i].spec.medium] = links[i].medium_name;
+    }
+    names_free(&numbers);
+    if (result != 0)
+        return -1;
     scenario->links = links;
     scenario->link_count = (uint32_t)list->count;
     scenario->media = media;
-    return check_devices_have_links(reader, links, list->count);
+    return check_devices_have_links(reader, links, scenario->link_count);
 }

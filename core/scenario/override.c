@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/nearest.h"
+#include "core/scenario/names.h"
 
 struct override {
     struct arena *arena;
@@ -150,15 +151,8 @@ static struct value *make_member(struct arena *arena, const struct value *group,
     return member;
 }
 
-static uint32_t members_of(const struct value *nodes, const char *name)
-{
-    uint32_t count = 0;
-    for (size_t i = 0; i < nodes->count; i++)
-        count += nodes->items[i]->member_of && strcmp(nodes->items[i]->member_of, name) == 0;
-    return count;
-}
-
-static int expand_nodes(struct arena *arena, struct value *nodes, struct error *error)
+/* `groups` receives the number of members by the name of each counted group. */
+static int expand_nodes(struct arena *arena, struct value *nodes, struct names *groups, struct error *error)
 {
     struct value old = *nodes;
     nodes->items = NULL;
@@ -172,9 +166,10 @@ static int expand_nodes(struct arena *arena, struct value *nodes, struct error *
         if (count->type != VALUE_INTEGER || count->as.integer < 1 || count->as.integer > SCENARIO_LARGEST_GROUP)
             return error_set(error, ERROR_INPUT, "%s: 'count' must be an integer from 1 to %d", count->where,
                              SCENARIO_LARGEST_GROUP);
-        if (members_of(nodes, text_member(node, "name")))
+        if (names_find(groups, text_member(node, "name")) != NAMES_NONE)
             return error_set(error, ERROR_INPUT, "%s: there is already a node '%s'; give each node a name of its own",
                              node->where, text_member(node, "name"));
+        names_add(groups, arena, text_member(node, "name"), (uint32_t)count->as.integer);
         for (uint32_t k = 1; k <= (uint32_t)count->as.integer; k++)
             tree_add(arena, nodes, make_member(arena, node, "name", k));
     }
@@ -182,17 +177,17 @@ static int expand_nodes(struct arena *arena, struct value *nodes, struct error *
 }
 
 /* Replaces each element of `list` whose `key` names a counted group by one for each member. */
-static void expand_users(struct arena *arena, struct value *list, const char *key, const struct value *nodes)
+static void expand_users(struct arena *arena, struct value *list, const char *key, const struct names *groups)
 {
     struct value old = *list;
     list->items = NULL;
     list->count = list->room = 0;
     for (size_t i = 0; i < old.count; i++) {
         const char *named = text_member(old.items[i], key);
-        uint32_t count = named ? members_of(nodes, named) : 0;
-        if (count == 0)
+        uint32_t count = named ? names_find(groups, named) : NAMES_NONE;
+        if (count == NAMES_NONE)
             tree_add(arena, list, old.items[i]);
-        for (uint32_t k = 1; k <= count; k++)
+        for (uint32_t k = 1; count != NAMES_NONE && k <= count; k++)
             tree_add(arena, list, make_member(arena, old.items[i], key, k));
     }
 }
@@ -200,16 +195,21 @@ static void expand_users(struct arena *arena, struct value *list, const char *ke
 static int expand(struct arena *arena, struct value *root, struct error *error)
 {
     struct value *nodes = tree_member(root, "nodes"), *links = tree_member(root, "links"),
-                 *streams = tree_member(root, "streams");
+                 *streams = tree_member(root, "streams"), *events = tree_member(root, "events");
     if (!nodes || nodes->type != VALUE_LIST)
         return 0; /* said when the nodes are read */
-    if (expand_nodes(arena, nodes, error) != 0)
-        return -1;
-    if (links && links->type == VALUE_LIST)
-        expand_users(arena, links, "from", nodes);
-    if (streams && streams->type == VALUE_LIST)
-        expand_users(arena, streams, "device", nodes);
-    return 0;
+    struct names groups = {0};
+    int result = expand_nodes(arena, nodes, &groups, error);
+    if (result == 0 && links && links->type == VALUE_LIST)
+        expand_users(arena, links, "from", &groups);
+    if (result == 0 && streams && streams->type == VALUE_LIST)
+        expand_users(arena, streams, "device", &groups);
+    if (result == 0 && events && events->type == VALUE_LIST) {
+        expand_users(arena, events, "link", &groups);
+        expand_users(arena, events, "node", &groups);
+    }
+    names_free(&groups);
+    return result;
 }
 
 /* ---- all of it */

@@ -18,6 +18,6 @@
 int override_and_expand(struct arena *arena, struct value *root, const struct scenario_override *overrides,
                         size_t count, struct error *error);
 
-#define SCENARIO_LARGEST_GROUP 1000
+#define SCENARIO_LARGEST_GROUP 1000000
 
 #endif

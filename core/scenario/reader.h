@@ -6,6 +6,7 @@
 #ifndef NAPM_SCENARIO_READER_H
 #define NAPM_SCENARIO_READER_H
 
+#include "core/scenario/names.h"
 #include "core/scenario/scenario.h"
 #include "core/scenario/tree.h"
 
@@ -14,6 +15,9 @@ struct reader {
     struct error *error;
     struct catalogue *catalogue; /* NULL: plugins are not looked at */
     struct scenario *scenario; /* being filled */
+    struct names nodes; /* by name, once they are read */
+    const char *last_trace; /* the path of the rate trace read last, and what is in it */
+    struct scenario_trace last_points;
 };
 
 /* "where: text". Returns -1. */
@@ -61,5 +65,9 @@ int64_t reader_find_node(const struct reader *reader, const char *where, const c
 int reader_nodes(struct reader *reader, const struct value *root);
 int reader_links(struct reader *reader, const struct value *root);
 int reader_streams(struct reader *reader, const struct value *root);
+int reader_events(struct reader *reader, const struct value *root); /* after the links */
+
+/* The rate trace of a link, or of one of its directions. */
+int reader_trace(struct reader *reader, const struct value *group, struct scenario_trace *trace);
 
 #endif

@@ -59,7 +59,7 @@ static int read_head(const struct reader *reader, const struct value *root, cons
 {
     static const char *const keys[] = {"name",    "seed",        "world",     "nodes",   "links",
                                        "streams", "partitioner", "scheduler", "backend", "profile",
-                                       "run",     "objective",   NULL};
+                                       "run",     "objective",   "events",    "replan",  NULL};
     struct scenario *scenario = reader->scenario;
     const char *slash = strrchr(path, '/');
     int64_t seed = 1;
@@ -164,7 +164,7 @@ static int read_root(struct reader *reader, const struct value *root, const char
                    need_plugin(reader, root, "partitioner", NAPM_KIND_PARTITIONER, &scenario->partitioner) != 0 ||
                    need_plugin(reader, root, "scheduler", NAPM_KIND_SCHEDULER, &scenario->scheduler) != 0 ||
                    reader_nodes(reader, root) != 0 || reader_links(reader, root) != 0 ||
-                   reader_streams(reader, root) != 0
+                   reader_streams(reader, root) != 0 || reader_events(reader, root) != 0
                ? -1
                : 0;
 }
@@ -181,8 +181,10 @@ static int fill(struct scenario *scenario, const char *path, const struct scenar
     if (!root || override_and_expand(arena, root, overrides, count, error) != 0)
         return -1;
     scenario->text = text_with_overrides(arena, text, overrides, count);
-    struct reader reader = {arena, error, catalogue, scenario};
-    return read_root(&reader, root, scenario->path);
+    struct reader reader = {.arena = arena, .error = error, .catalogue = catalogue, .scenario = scenario};
+    int result = read_root(&reader, root, scenario->path);
+    names_free(&reader.nodes);
+    return result;
 }
 
 struct scenario *scenario_open(const char *path, const struct scenario_override *overrides, size_t override_count,
@@ -207,4 +209,19 @@ void scenario_close(struct scenario *scenario)
     arena_free(&scenario->private_part->arena);
     free(scenario->private_part);
     free(scenario);
+}
+
+/* ---- questions */
+
+bool scenario_is_measured(const struct scenario_node *node)
+{
+    return !node->speed.profile && node->speed.flop_per_s <= 0;
+}
+
+uint32_t scenario_way_length(const struct scenario *scenario, uint32_t device)
+{
+    uint32_t length = 0;
+    for (; device != scenario->station; device = scenario->links[scenario->link_of_node[device]].upper)
+        length++;
+    return length;
 }

@@ -23,6 +23,13 @@ struct scenario_power {
     double busy_w, transmit_w; /* on top of that: while it computes, while it sends */
 };
 
+/* How fast a node is that is not measured: for the simulated world. */
+struct scenario_speed {
+    const char *profile; /* a file with layer times; NULL: none */
+    double flop_per_s, memory_bytes_per_s; /* of a node that does not exist; 0: not said */
+    double variation; /* coefficient of variation of computing times: 0 or more, default 0 */
+};
+
 struct scenario_node {
     const char *name;
     const char *where; /* "file:line" */
@@ -33,7 +40,19 @@ struct scenario_node {
     uint32_t workers; /* station: slices computed at once */
     struct plugin_choice backend;
     struct scenario_power power;
+    struct scenario_speed speed;
     struct plugin_choice stress; /* load generator with napm.loadgen.stress; name NULL: none */
+};
+
+/* A point of a rate trace: from then on. */
+struct scenario_rate {
+    int64_t at_ns;
+    double bytes_per_s;
+};
+
+struct scenario_trace {
+    const struct scenario_rate *points; /* ascending */
+    uint32_t count; /* 0: the rate does not change */
 };
 
 struct scenario_link {
@@ -43,6 +62,7 @@ struct scenario_link {
     uint32_t upper; /* node index of the other end, towards the station */
     struct link_spec spec;
     const char *medium_name; /* NULL: none */
+    struct scenario_trace traces[2]; /* by enum link_direction */
 };
 
 /* An input tensor's source. */
@@ -67,6 +87,16 @@ struct scenario_stream {
     struct plugin_choice arrivals;
 };
 
+/* Something that changes in mid-run. */
+struct scenario_event {
+    int64_t at_ns;
+    const char *where;
+    enum { SCENARIO_LINK, SCENARIO_CPU, SCENARIO_LEAVE, SCENARIO_RETURN } what;
+    uint32_t index; /* of the link, or of the node */
+    struct link_conditions conditions[2]; /* SCENARIO_LINK: below 0 what stays as it is */
+    double cpu_share; /* SCENARIO_CPU */
+};
+
 /* What the two sides of a cut need, in the plain layout (see model_part_memory). */
 struct scenario_cut {
     uint64_t device_weight_bytes, device_activation_bytes;
@@ -83,16 +113,21 @@ struct scenario {
     const char *path;
     const char *name;
     const char *text; /* the file's text with the --set overrides appended as comments: kept in the ledger */
-    const char *world; /* "local" (later "sim", "ssh") */
+    const char *world; /* "local", "sim" (later "ssh") */
     const char *world_where; /* "FILE:LINE" or "--set world"; the path where it is the default */
     uint64_t seed;
     uint32_t station; /* node index */
     uint32_t node_count, link_count, stream_count, model_count, medium_count;
     const struct scenario_node *nodes; /* in file order; `count = 3` gives name1..name3 */
     const struct scenario_link *links;
+    const uint32_t *link_of_node; /* by node: its link up; UINT32_MAX for the station */
     const struct scenario_stream *streams;
     const struct scenario_model *models;
     const char *const *media; /* names by medium number */
+    const struct scenario_event *events; /* ascending by time, those of one moment in file order */
+    uint32_t event_count;
+    int64_t replan_every_ns; /* 0: not by the clock */
+    bool replan_on_change; /* whenever an event or a trace changes something */
     struct plugin_choice partitioner, scheduler;
     struct napm_objective objective; /* default: the mean delay alone */
     uint32_t profile_warmups, profile_repeats; /* passes over the model: defaults 2 and 7 */
@@ -117,5 +152,10 @@ struct scenario_override {
 struct scenario *scenario_open(const char *path, const struct scenario_override *overrides, size_t override_count,
                                struct catalogue *catalogue, struct error *error);
 void scenario_close(struct scenario *scenario);
+
+/* Whether a node's layer times are measured, rather than stated by a file or an estimate. */
+bool scenario_is_measured(const struct scenario_node *node);
+/* Devices on the way from a device to the station, itself counted: 1 where its link ends at the station. */
+uint32_t scenario_way_length(const struct scenario *scenario, uint32_t device);
 
 #endif

@@ -193,8 +193,7 @@ static int read_device(struct reader *reader, const struct value *group, struct 
         return reader_fail(reader, tree_member(group, "device")->where,
                            "a stream begins at a device; '%s' is the station", device);
     stream->device = (uint32_t)node;
-    for (stream->link = 0; scenario->links[stream->link].device != stream->device;)
-        stream->link++; /* every device has a link: checked */
+    stream->link = scenario->link_of_node[stream->device];
     stream->name = device;
     return reader_get_name(reader, group, "name", &stream->name) < 0 ? -1 : 0;
 }
@@ -254,16 +253,20 @@ int reader_streams(struct reader *reader, const struct value *root)
     struct scenario_stream *streams = ARENA_ARRAY(reader->arena, struct scenario_stream, list->count);
     struct scenario_model *models = ARENA_ARRAY(reader->arena, struct scenario_model, list->count);
     scenario->models = models;
-    for (size_t i = 0; i < list->count; i++) {
-        if (read_stream(reader, list->items[i], &streams[i], models) != 0)
-            return -1;
-        for (size_t j = 0; j < i; j++)
-            if (strcmp(streams[i].name, streams[j].name) == 0)
-                return reader_fail(reader, streams[i].where,
-                                   "there is already a stream '%s' (%s); give this one a name of its own: name = "
-                                   "\"%s-b\";",
-                                   streams[i].name, streams[j].where, streams[i].name);
+    struct names names = {0};
+    int result = 0;
+    for (uint32_t i = 0; i < list->count && result == 0; i++) {
+        result = read_stream(reader, list->items[i], &streams[i], models);
+        uint32_t other = result == 0 ? names_add(&names, reader->arena, streams[i].name, i) : i;
+        if (other != i)
+            result = reader_fail(reader, streams[i].where,
+                                 "there is already a stream '%s' (%s); give this one a name of its own: name = "
+                                 "\"%s-b\";",
+                                 streams[i].name, streams[other].where, streams[i].name);
     }
+    names_free(&names);
+    if (result != 0)
+        return -1;
     scenario->streams = streams;
     scenario->stream_count = (uint32_t)list->count;
     return 0;

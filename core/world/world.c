@@ -6,10 +6,11 @@
 
 #include "core/base/nearest.h"
 #include "core/world/local.h"
+#include "core/world/sim.h"
 
 const char *const phase_names[PHASE_COUNT] = {"local", "transmit", "queue", "remote", "return"};
 
-static const struct world_kind *const kinds[] = {&local_world};
+static const struct world_kind *const kinds[] = {&local_world, &sim_world};
 
 const struct world_kind *world_find(const char *name, struct error *error)
 {

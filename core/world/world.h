@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A world carries a run out: `local` now, `sim` and `ssh` behind the same interface. The run calls, in order: open,
+ * A world carries a run out: `local` and `sim` now, `ssh` later, behind the same interface. The run calls, in order: open,
  * profile (each node and model), probe (each link), deploy, drive, close. All calls come from one thread.
  */
 #ifndef NAPM_WORLD_WORLD_H
@@ -78,12 +78,20 @@ struct world_sink {
     void (*progress)(void *context, uint64_t tasks_done, uint64_t tasks_of); /* often: cheap */
 };
 
+struct changes;
+
 struct world_setup {
     const struct scenario *scenario;
     struct catalogue *catalogue;
     const char *const *plugin_path; /* what --plugin-path said, for agents; NULL-terminated or NULL */
     uint64_t seed; /* of this repetition */
     const atomic_bool *cancel; /* set by Ctrl-C: stop soon, in order */
+    /*
+     * A plan for the conditions of now: cuts as for deploy, valid until close, or NULL with the error set. Called by drive
+     * where the scenario wants new plans in mid-run. NULL: the first plan stays.
+     */
+    const uint32_t *(*replan)(void *context, const struct changes *now, struct error *error);
+    void *replan_context;
 };
 
 struct world;
@@ -93,10 +101,18 @@ struct world_kind {
     const char *summary;
     struct world *(*open)(const struct world_setup *setup, struct error *error);
     const struct node_facts *(*facts)(struct world *world, uint32_t node);
+    /*
+     * Where the layer times of a node come from if they are not measured under its conditions, in words that name
+     * everything they depend on ("file pi4.json (DIGEST)"); free() it. NULL: measured. The function may be NULL: always.
+     */
+    char *(*profile_source)(struct world *world, uint32_t node, uint32_t model);
     /* Layer times of a model on a node (array of the model's layer count). */
     int (*profile)(struct world *world, uint32_t node, uint32_t model, int64_t *layer_ns, struct error *error);
     int (*probe)(struct world *world, uint32_t link, struct link_report report[2], struct error *error);
-    /* `layer_ns[node][model]` as profiled: station schedulers see these. Cuts by stream. */
+    /*
+     * `layer_ns[node][model]` as profiled, valid until close: station schedulers see these. Cuts by stream; where links
+     * lead over other devices, one for each device on the stream's way, as flow_run has them.
+     */
     int (*deploy)(struct world *world, const uint32_t *cuts, const int64_t *const *const *layer_ns,
                   struct error *error);
     /*

@@ -44,6 +44,16 @@ static const char good[] =
 
 /* ---- helpers */
 
+static char *path_of(const char *name);
+
+static void write_beside(const char *name, const char *text)
+{
+    struct error error;
+    char *path = path_of(name);
+    assert_int_equal(file_write_atomically(path, text, strlen(text), &error), 0);
+    free(path);
+}
+
 static char *path_of(const char *name)
 {
     return text_format("%s/%s", folder, name);
@@ -280,6 +290,66 @@ static void inputs_are_found_beside_the_file(void **state)
     free(npy);
 }
 
+static void events_are_in_the_order_of_their_times_and_reach_groups(void **state)
+{
+    (void)state;
+    char *text = text_format("%s%s", good,
+                             "events = ( { at = \"3s\"; node = \"fast\"; state = \"leave\"; },\n"
+                             "  { at = \"1s\"; link = \"pi\"; rate = \"4Mbit\"; down = { loss = \"1%\"; }; },\n"
+                             "  { at = \"3s\"; node = \"pi2\"; cpu = \"10%\"; },\n"
+                             "  { at = \"5s\"; node = \"fast\"; state = \"return\"; } );\n"
+                             "replan = { every = \"1s\"; on_change = true; };\n");
+    struct scenario *s = open_good(text, NULL, 0);
+    assert_int_equal(s->event_count, 5);
+    assert_int_equal(s->events[0].what, SCENARIO_LINK);
+    assert_int_equal(s->events[0].index, 0);
+    assert_int_equal(s->events[1].index, 1);
+    assert_true(s->events[0].conditions[LINK_UP].bytes_per_s == 500000);
+    assert_true(s->events[0].conditions[LINK_UP].loss < 0);
+    assert_true(s->events[0].conditions[LINK_DOWN].loss == 0.01);
+    assert_true(s->events[0].conditions[LINK_DOWN].delay_ns < 0);
+    assert_int_equal(s->events[2].what, SCENARIO_LEAVE);
+    assert_int_equal(s->events[3].what, SCENARIO_CPU);
+    assert_int_equal(s->events[3].index, 2);
+    assert_int_equal(s->events[4].what, SCENARIO_RETURN);
+    assert_int_equal(s->replan_every_ns, 1000000000);
+    assert_true(s->replan_on_change);
+    scenario_close(s);
+    free(text);
+}
+
+static void a_rate_trace_gives_the_rate_over_time(void **state)
+{
+    (void)state;
+    write_beside("rates.csv", "seconds,rate\n0.5,4Mbit\n# a comment\n\n1.5, 8Mbit\n");
+    char *text = with(good, "rate = \"20Mbit\";", "trace = \"rates.csv\"; down = { rate = \"1Mbit\"; };");
+    struct scenario *s = open_good(text, NULL, 0);
+    for (int i = 0; i < 2; i++) {
+        const struct scenario_trace *trace = &s->links[i].traces[LINK_UP];
+        assert_int_equal(trace->count, 2);
+        assert_int_equal(trace->points[1].at_ns, 1500000000);
+        assert_true(trace->points[1].bytes_per_s == 1e6);
+        assert_int_equal(s->links[i].traces[LINK_DOWN].count, 0);
+        assert_true(s->links[i].spec.conditions[LINK_UP].bytes_per_s == 5e5);
+        assert_true(s->links[i].spec.conditions[LINK_DOWN].bytes_per_s == 1.25e5);
+    }
+    scenario_close(s);
+    free(text);
+}
+
+static void a_hundred_thousand_devices_are_read(void **state)
+{
+    (void)state;
+    char *text = with(good, "count = 2;", "count = 100000;");
+    struct scenario *s = open_good(text, NULL, 0);
+    assert_int_equal(s->node_count, 100002);
+    assert_int_equal(s->link_of_node[100000], 99999);
+    assert_int_equal(s->streams[99999].link, 99999);
+    assert_string_equal(s->streams[99999].name, "pi100000");
+    scenario_close(s);
+    free(text);
+}
+
 /* The example that has every key. Its one CIFAR-10 input is left out: the test's model takes smaller pictures. */
 static void the_documentations_example_is_a_scenario(void **state)
 {
@@ -294,7 +364,10 @@ static void the_documentations_example_is_a_scenario(void **state)
     *strstr(block, "```") = '\0';
     char *a = with(block, "input = \"data_batch_1.bin\"; record = 3;", ""), *b = with(a, "tiny-cnn.onnx", "m.onnx");
     char *c = with(b, "tiny-cnn.onnx", "m.onnx");
+    write_beside("pi.json", "{}");
+    write_beside("rates.csv", "0,4Mbit\n");
     struct scenario *s = open_good(c, NULL, 0);
+    assert_int_equal(s->event_count, 5);
     assert_int_equal(s->stream_count, 3);
     assert_string_equal(s->streams[1].name, "cats2");
     assert_string_equal(s->links[1].name, "air2");
@@ -316,6 +389,35 @@ struct mistake {
 };
 
 static const struct mistake mistakes[] = {
+    /* events, speeds */
+    {"partitioner = {",
+     "events = ( { link = \"pi\"; rate = 0; } ); partitioner = {",
+     "s.cfg:16: ",
+     {"no time", "at = \"2s\""}},
+    {"partitioner = {", "events = ( { at = \"1s\"; } ); partitioner = {", "s.cfg:16: ", {"of a link or of a node"}},
+    {"partitioner = {",
+     "events = ( { at = \"1s\"; link = \"pi3\"; rate = 0; } ); partitioner = {",
+     "s.cfg:16: ",
+     {"'pi3', which is no link", "did you mean 'pi1'?"}},
+    {"partitioner = {",
+     "events = ( { at = \"1s\"; link = \"pi1\"; } ); partitioner = {",
+     "s.cfg:16: ",
+     {"changes nothing"}},
+    {"partitioner = {",
+     "events = ( { at = \"1s\"; node = \"fast\"; state = \"gone\"; } ); partitioner = {",
+     "s.cfg:16: ",
+     {"no state 'gone'"}},
+    {"partitioner = {",
+     "events = ( { at = \"1s\"; node = \"fast\"; state = \"return\"; } ); partitioner = {",
+     "s.cfg:16: ",
+     {"cannot return then", "let it leave first"}},
+    {"partitioner = {",
+     "events = ( { at = \"1s\"; node = \"station\"; state = \"leave\"; } ); partitioner = {",
+     "s.cfg:16: ",
+     {"the station cannot leave"}},
+    {"memory = \"1GiB\";", "profile = \"no.json\";", "s.cfg:5: ", {"there is no profile", "napm profile"}},
+    {"memory = \"1GiB\";", "memory_bandwidth = \"4GB/s\";", "s.cfg:5: ", {"gflops = 8.0"}},
+    {"rate = \"50Mbit\";", "trace = \"wrong.npy\";", "s.cfg:9: ", {"wrong.npy"}},
     /* keys */
     {"seed = 3;", "sede = 3;", "s.cfg:1: ", {"'sede'", "did you mean 'seed'?"}},
     {"cpu = 0.5;", "cpus = 0.5;", "s.cfg:4: ", {"a node has no key 'cpus'", "did you mean 'cpu'?"}},
@@ -482,8 +584,9 @@ static void text_that_is_no_scenario_is_refused(void **state)
     expect_error(twice, NULL, 0, "s.cfg:2: ", (const char *const[]){"'seed' is already set in line 1", NULL});
     free(twice);
     /* Not the same group, nor the same word in a text or comment: only the last one is there twice. */
-    twice = with(good, "seed = 3;", "seed = 3; # name = 1\nprofile = { warmups = 1; };\nrun = { time_limit = \"1s\";\n"
-                                    "warmup_tasks = 0; time_limit : \"time_limit = 2s\"; };");
+    twice = with(good, "seed = 3;",
+                 "seed = 3; # name = 1\nprofile = { warmups = 1; };\nrun = { time_limit = \"1s\";\n"
+                 "warmup_tasks = 0; time_limit : \"time_limit = 2s\"; };");
     expect_error(twice, NULL, 0, "s.cfg:4: ", (const char *const[]){"'time_limit' is already set in line 3", NULL});
     free(twice);
     expect_error("a = 1;\nb = \"x;\nc = 2;\n", NULL, 0, "s.cfg:2: ", (const char *const[]){"has no end", "'\"'", NULL});
@@ -613,6 +716,9 @@ int main(void)
         cmocka_unit_test(big_integers_need_their_mark_and_then_are_whole),
         cmocka_unit_test(texts_and_comments_may_hold_anything),
         cmocka_unit_test(inputs_are_found_beside_the_file),
+        cmocka_unit_test(events_are_in_the_order_of_their_times_and_reach_groups),
+        cmocka_unit_test(a_rate_trace_gives_the_rate_over_time),
+        cmocka_unit_test(a_hundred_thousand_devices_are_read),
         cmocka_unit_test(the_documentations_example_is_a_scenario),
         cmocka_unit_test(every_mistake_is_named_with_its_line_and_remedy),
         cmocka_unit_test(empty_and_missing_lists_are_named),
@@ -635,7 +741,7 @@ int main(void)
     if (zoo_write("tiny-cnn", 1, model, &error) != 0)
         fprintf(stderr, "%s\n", error.text);
     int failed = cmocka_run_group_tests(tests, NULL, NULL) != 0;
-    static const char *const files[] = {"m.onnx", "s.cfg", "cat.npy", "wrong.npy"};
+    static const char *const files[] = {"m.onnx", "s.cfg", "cat.npy", "wrong.npy", "pi.json", "rates.csv"};
     for (size_t i = 0; i < 4; i++) {
         char *path = path_of(files[i]);
         unlink(path);

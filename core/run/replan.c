@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* New plans in mid-run. */
+#include "core/run/replan.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/base/log.h"
+#include "core/run/guard.h"
+
+/* The scenario with its links as they are now. What it points to is the arena's, or the scenario's own. */
+static struct scenario scenario_now(const struct scenario *scenario, const struct changes *now, struct arena *arena)
+{
+    struct scenario changed = *scenario;
+    struct scenario_link *links = ARENA_ARRAY(arena, struct scenario_link, scenario->link_count);
+    for (uint32_t i = 0; i < scenario->link_count; i++) {
+        links[i] = scenario->links[i];
+        links[i].spec.conditions[LINK_UP] = changes_link(now, i)[LINK_UP];
+        links[i].spec.conditions[LINK_DOWN] = changes_link(now, i)[LINK_DOWN];
+    }
+    changed.links = links;
+    return changed;
+}
+
+static const int64_t *slowed(struct arena *arena, const int64_t *layer_ns, uint32_t layers, double speed)
+{
+    int64_t *times = ARENA_ARRAY(arena, int64_t, layers);
+    for (uint32_t i = 0; i < layers; i++)
+        times[i] = llround((double)layer_ns[i] / speed);
+    return times;
+}
+
+/* The layer times of nodes whose speed has changed, and those of the others as they were. */
+static const int64_t *const *const *times_now(const struct scenario *scenario, const int64_t *const *const *layer_ns,
+                                              const struct changes *now, struct arena *arena)
+{
+    const int64_t *const **nodes = ARENA_ARRAY(arena, const int64_t *const *, scenario->node_count);
+    for (uint32_t node = 0; node < scenario->node_count; node++) {
+        double speed = changes_speed(now, node);
+        nodes[node] = layer_ns[node];
+        if (speed == 1)
+            continue;
+        const int64_t **models = ARENA_ARRAY(arena, const int64_t *, scenario->model_count);
+        for (uint32_t model = 0; model < scenario->model_count; model++)
+            if (layer_ns[node][model])
+                models[model] =
+                    slowed(arena, layer_ns[node][model], model_view(scenario->models[model].model)->layer_count, speed);
+        nodes[node] = models;
+    }
+    return nodes;
+}
+
+static uint32_t count_cuts(const struct scenario *scenario)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < scenario->stream_count; i++)
+        count += scenario_way_length(scenario, scenario->streams[i].device);
+    return count;
+}
+
+const uint32_t *replan(void *context, const struct changes *now, struct error *error)
+{
+    struct replan *replan = context;
+    const struct run_settings *settings = replan->settings;
+    struct arena arena = {0};
+    uint32_t *cuts = NULL;
+    struct scenario scenario = scenario_now(settings->scenario, now, &arena);
+    const int64_t *const *const *layer_ns = times_now(&scenario, profiles_view(replan->profiles), now, &arena);
+    struct guard *guard = guard_begin(settings, replan->run);
+    struct planner *planner =
+        planner_new_seeded(&scenario, settings->catalogue, layer_ns, settings->seed, settings->cancel, error);
+    struct plan *plan = planner ? planner_plan(planner, &scenario.partitioner, error) : NULL;
+    guard_lift(guard);
+    if (plan) {
+        uint32_t count = count_cuts(&scenario);
+        cuts = arena_keep(&replan->arena, memory_copy(plan->cuts, count * sizeof(*cuts)));
+        log_info("run", "planned anew: predicted mean delay %.3f ms", plan->predicted_mean_ns / 1e6);
+        plan_free(plan);
+    } else {
+        error_prefix(error, "planning anew");
+    }
+    planner_free(planner);
+    arena_free(&arena);
+    return cuts;
+}
+
+void replan_free(struct replan *replan)
+{
+    arena_free(&replan->arena);
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The simulated world's tasks: the scenario as the engine of virtual time sees it, and what it reports. */
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "core/base/memory.h"
+#include "core/base/units.h"
+#include "core/flow/flow.h"
+#include "core/flow/generator.h"
+#include "core/world/changes.h"
+#include "core/world/sim_private.h"
+
+#define PROGRESS_EVERY 4096 /* tasks */
+
+/* Running sums of a profile, made once for all streams that share it. */
+struct sums {
+    const int64_t *layer_ns; /* key */
+    int64_t *until_ns;
+    UT_hash_handle hh;
+};
+
+struct sim {
+    struct world *world;
+    const struct scenario *scenario;
+    const struct world_sink *sink;
+    struct arena arena;
+    struct sums *sums;
+    const uint64_t **cut_bytes; /* by model */
+    struct flow_stream *streams;
+    struct link_spec *links;
+    double *variation;
+    struct flow *flow;
+    struct generator *generators;
+    struct instance *scheduler;
+    struct changes *changes;
+    struct task_record record; /* of the task that ends */
+    uint64_t tasks_done, tasks_of;
+    bool abandoning;
+};
+
+/* ---- the scenario as the engine sees it */
+
+static const int64_t *sums_of(struct sim *sim, const int64_t *layer_ns, uint32_t layer_count)
+{
+    struct sums *found;
+    HASH_FIND_PTR(sim->sums, &layer_ns, found);
+    if (found)
+        return found->until_ns;
+    found = arena_new(&sim->arena, sizeof(*found));
+    found->layer_ns = layer_ns;
+    found->until_ns = ARENA_ARRAY(&sim->arena, int64_t, layer_count + 1);
+    for (uint32_t i = 0; i < layer_count; i++)
+        found->until_ns[i + 1] = found->until_ns[i] + layer_ns[i];
+    HASH_ADD_PTR(sim->sums, layer_ns, found);
+    return found->until_ns;
+}
+
+static const uint64_t *cut_bytes_of(struct sim *sim, uint32_t index)
+{
+    const struct model *model = sim->scenario->models[index].model;
+    uint32_t layers = model_view(model)->layer_count;
+    uint64_t *bytes = ARENA_ARRAY(&sim->arena, uint64_t, layers + 1);
+    for (uint32_t c = 0; c <= layers; c++)
+        model_cut(model, c, &bytes[c], NULL);
+    return bytes;
+}
+
+/* A device that is only passed and that was not profiled gets no layers: any times will do. */
+static const struct flow_hop *hops_of(struct sim *sim, const struct scenario_stream *stream, uint32_t count,
+                                      uint32_t layers)
+{
+    const struct scenario *scenario = sim->scenario;
+    struct flow_hop *hops = ARENA_ARRAY(&sim->arena, struct flow_hop, count);
+    const int64_t *station_ns = sim->world->layer_ns[scenario->station][stream->model];
+    uint32_t node = stream->device;
+    for (uint32_t i = 0; i < count; i++) {
+        const int64_t *layer_ns = sim->world->layer_ns[node][stream->model];
+        hops[i].node = node;
+        hops[i].link = scenario->link_of_node[node];
+        hops[i].until_ns = sums_of(sim, layer_ns ? layer_ns : station_ns, layers);
+        node = scenario->links[hops[i].link].upper;
+    }
+    return hops;
+}
+
+static void make_stream(struct sim *sim, uint32_t index)
+{
+    const struct scenario_stream *stream = &sim->scenario->streams[index];
+    uint32_t layers = model_view(sim->scenario->models[stream->model].model)->layer_count;
+    const int64_t *station_ns = sim->world->layer_ns[sim->scenario->station][stream->model];
+    uint32_t hops = scenario_way_length(sim->scenario, stream->device);
+    if (!sim->cut_bytes[stream->model])
+        sim->cut_bytes[stream->model] = cut_bytes_of(sim, stream->model);
+    sim->streams[index] = (struct flow_stream){
+        .hops = hops_of(sim, stream, hops, layers),
+        .hop_count = hops,
+        .layer_count = layers,
+        .task_count = stream->task_count,
+        .model = stream->model,
+        .station_layer_ns = station_ns,
+        .station_until_ns = sums_of(sim, station_ns, layers),
+        .cut_bytes = sim->cut_bytes[stream->model],
+        .result_bytes = sim->cut_bytes[stream->model][layers],
+        .deadline_ns = stream->deadline_ns,
+        .weight = stream->weight,
+        .priority = stream->priority,
+        .result_returns = stream->result_returns,
+        .result_to_station = stream->result_to_station,
+    };
+    sim->tasks_of += stream->task_count;
+}
+
+static void make_setup(struct sim *sim)
+{
+    const struct scenario *scenario = sim->scenario;
+    sim->streams = ARENA_ARRAY(&sim->arena, struct flow_stream, scenario->stream_count);
+    sim->cut_bytes = ARENA_ARRAY(&sim->arena, const uint64_t *, scenario->model_count);
+    for (uint32_t i = 0; i < scenario->stream_count; i++)
+        make_stream(sim, i);
+    sim->links = ARENA_ARRAY(&sim->arena, struct link_spec, scenario->link_count);
+    for (uint32_t i = 0; i < scenario->link_count; i++)
+        sim->links[i] = scenario->links[i].spec;
+    sim->variation = ARENA_ARRAY(&sim->arena, double, scenario->node_count);
+    for (uint32_t i = 0; i < scenario->node_count; i++)
+        sim->variation[i] = scenario->nodes[i].speed.variation;
+    sim->flow = flow_new(&(struct flow_setup){.streams = sim->streams,
+                                              .links = sim->links,
+                                              .stream_count = scenario->stream_count,
+                                              .node_count = scenario->node_count,
+                                              .link_count = scenario->link_count,
+                                              .station = scenario->station,
+                                              .workers = scenario->nodes[scenario->station].workers,
+                                              .seed = sim->world->setup.seed,
+                                              .variation = sim->variation});
+}
+
+static int open_plugins(struct sim *sim, struct error *error)
+{
+    const struct world_setup *setup = &sim->world->setup;
+    const struct instance_host host = {
+        .label = "scheduler", .seed = setup->seed, .now_ns = flow_now_ns, .context = sim->flow};
+    sim->scheduler = instance_open(setup->catalogue, NAPM_KIND_SCHEDULER, &sim->scenario->scheduler, &host, error);
+    if (!sim->scheduler)
+        return -1;
+    sim->generators = ARENA_ARRAY(&sim->arena, struct generator, sim->scenario->stream_count);
+    for (uint32_t i = 0; i < sim->scenario->stream_count; i++) {
+        const struct scenario_stream *stream = &sim->scenario->streams[i];
+        if (generator_open(&sim->generators[i], setup->catalogue, &stream->arrivals, stream->name, setup->seed,
+                           flow_now_ns, sim->flow, error) != 0)
+            return -1;
+        sim->streams[i].reactive = sim->generators[i].reactive;
+    }
+    return 0;
+}
+
+static void end_sim(struct sim *sim)
+{
+    for (uint32_t i = 0; sim->generators && i < sim->scenario->stream_count; i++)
+        generator_close(&sim->generators[i]);
+    instance_close(sim->scheduler);
+    flow_free(sim->flow);
+    changes_free(sim->changes);
+    HASH_CLEAR(hh, sim->sums);
+    arena_free(&sim->arena);
+}
+
+/* ---- tasks */
+
+static int next_task(void *context, uint32_t stream, int64_t now_ns, int64_t *at_ns, struct error *error)
+{
+    struct sim *sim = context;
+    return generator_next(&sim->generators[stream], now_ns, at_ns, error);
+}
+
+static void count_bytes(const struct flow_stream *stream, const struct flow_task *task, struct task_record *record)
+{
+    uint32_t first = task->cuts[0];
+    if (first < stream->layer_count)
+        record->up_bytes = stream->cut_bytes[first];
+    else if (stream->result_to_station)
+        record->up_bytes = stream->result_bytes;
+    if (first < stream->layer_count && stream->result_returns)
+        record->down_bytes = stream->result_bytes;
+}
+
+static int task_ended(void *context, const struct flow_task *task)
+{
+    struct sim *sim = context;
+    struct task_record *record = &sim->record;
+    *record = (struct task_record){
+        .stream = task->stream,
+        .task = task->number,
+        .status = !task->failure    ? TASK_OK
+                  : sim->abandoning ? TASK_UNFINISHED
+                                    : TASK_FAILED,
+        .cause = task->failure,
+        .cut = task->cuts[0],
+        .warmup = task->number < sim->scenario->warmup_tasks,
+        .started_ns = task->started_ns,
+        .ended_ns = task->ended_ns,
+        .phase_ns = {task->local_ns, task->transmit_ns, task->queue_ns, task->remote_ns, task->return_ns},
+        .device_wait_ns = task->device_wait_ns,
+        .device_compute_ns = task->local_ns - task->device_wait_ns,
+        .station_compute_ns = task->station_ns,
+        .slices = task->slices,
+    };
+    count_bytes(&sim->streams[task->stream], task, record);
+    sim->sink->task(sim->sink->context, record);
+    if (sim->sink->progress && ++sim->tasks_done % PROGRESS_EVERY == 0)
+        sim->sink->progress(sim->sink->context, sim->tasks_done, sim->tasks_of);
+    if (!sim->abandoning)
+        generator_ended(&sim->generators[task->stream], task->ended_ns, task->number, task->failure != NULL);
+    return 0;
+}
+
+/* ---- changes */
+
+static int64_t change_ns(void *context)
+{
+    const struct sim *sim = context;
+    int64_t next_ns = changes_next_ns(sim->changes), limit_ns = sim->scenario->time_limit_ns;
+    return next_ns < limit_ns ? next_ns : limit_ns;
+}
+
+static const char *leave_cause(struct sim *sim, const struct change *change)
+{
+    char at[UNITS_TEXT_BYTES];
+    units_format_duration(at, (double)change->at_ns);
+    return arena_text(&sim->arena, "%s left by the scenario at %s", sim->scenario->nodes[change->index].name, at);
+}
+
+static int replan(struct sim *sim, struct flow *flow, struct error *error)
+{
+    const struct world_setup *setup = &sim->world->setup;
+    const uint32_t *cuts = setup->replan ? setup->replan(setup->replan_context, sim->changes, error) : sim->world->cuts;
+    if (!cuts)
+        return -1;
+    flow_change_cuts(flow, cuts);
+    return 0;
+}
+
+static int carry_out(struct sim *sim, struct flow *flow, const struct change *change, struct error *error)
+{
+    switch (change->what) {
+    case CHANGE_LINK:
+        for (int direction = LINK_UP; direction <= LINK_DOWN; direction++)
+            flow_change_link(flow, change->index, (enum link_direction)direction,
+                             &changes_link(sim->changes, change->index)[direction]);
+        return 0;
+    case CHANGE_SPEED:
+        flow_change_speed(flow, change->index, changes_speed(sim->changes, change->index));
+        return 0;
+    case CHANGE_LEAVE:
+        return flow_leave(flow, change->index, leave_cause(sim, change), change->for_good);
+    case CHANGE_RETURN:
+        return flow_return(flow, change->index);
+    case CHANGE_PLAN:
+        return replan(sim, flow, error);
+    }
+    return 0;
+}
+
+static int change(void *context, struct flow *flow, int64_t now_ns, struct error *error)
+{
+    struct sim *sim = context;
+    struct change due;
+    while (sim->changes && changes_take(sim->changes, now_ns, &due))
+        if (carry_out(sim, flow, &due, error) != 0)
+            return -1;
+    if (now_ns < sim->scenario->time_limit_ns)
+        return 0;
+    char limit[UNITS_TEXT_BYTES];
+    return error_set(
+        error, ERROR_RUN,
+        "the run took longer than its time limit of %s; the tasks that had finished are kept (time_limit in "
+        "the scenario sets it)",
+        units_format_duration(limit, (double)sim->scenario->time_limit_ns));
+}
+
+/* ---- a drive */
+
+int sim_drive(struct world *world, const struct world_sink *sink, struct error *error)
+{
+    struct sim sim = {.world = world, .scenario = world->scenario, .sink = sink};
+    const struct flow_driver driver = {&sim, next_task, task_ended, change_ns, change};
+    struct error own = {0};
+    make_setup(&sim);
+    sim.changes = changes_new(sim.scenario);
+    int result = open_plugins(&sim, &own);
+    if (result == 0) {
+        result = flow_run(sim.flow, world->cuts, sim.scheduler, &driver, world->setup.cancel, &own);
+        sim.abandoning = true;
+        if (result != 0)
+            flow_abandon(sim.flow, own.text);
+    }
+    end_sim(&sim);
+    if (result == 0)
+        return 0;
+    if (own.kind == ERROR_CANCELLED)
+        return error_set(error, ERROR_CANCELLED, "stopped by the user; the tasks that had finished are kept");
+    *error = own;
+    return -1;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where a simulated node's layer times come from: a file, an estimate from what the layers compute and move, or else
+ * measuring them here as the local world does.
+ */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/base/memory.h"
+#include "core/compute/compute.h"
+#include "core/world/sim_private.h"
+
+/* ---- from a file: what `napm profile --format json` prints, or a list of such */
+
+static char *file_source(const char *path)
+{
+    struct file_map map;
+    char digest[FILE_DIGEST_BYTES] = "not readable";
+    if (file_map(path, &map, NULL) == 0) {
+        file_digest(map.bytes, map.size, digest);
+        file_unmap(&map);
+    }
+    return text_format("file %s (%s)", path, digest);
+}
+
+static bool is_of_model(const json_t *profile, const struct napm_model *model)
+{
+    const char *hash = json_string_value(json_object_get(profile, "hash"));
+    return hash && strcmp(hash, model->hash) == 0;
+}
+
+static const json_t *find_model(const json_t *document, const struct napm_model *model)
+{
+    size_t i;
+    const json_t *one;
+    if (json_is_object(document))
+        return is_of_model(document, model) ? document : NULL;
+    json_array_foreach(document, i, one) if (is_of_model(one, model)) return one;
+    return NULL;
+}
+
+static int take_layers(const json_t *profile, const char *path, const struct napm_model *model, int64_t *layer_ns,
+                       struct error *error)
+{
+    const json_t *layers = json_object_get(profile, "layers");
+    if (json_array_size(layers) != model->layer_count)
+        return error_set(error, ERROR_INPUT,
+                         "%s: has the times of %zu layers, but the model %s has %u; make it anew with `napm profile`",
+                         path, json_array_size(layers), model->name, model->layer_count);
+    for (uint32_t i = 0; i < model->layer_count; i++) {
+        const json_t *time = json_object_get(json_array_get(layers, i), "time_ns");
+        double ns = json_is_number(time) ? json_number_value(time) : -1;
+        if (!(ns >= 0 && ns < 9e15))
+            return error_set(error, ERROR_INPUT, "%s: layer %u has no 'time_ns' that is a time in nanoseconds", path,
+                             i);
+        layer_ns[i] = llround(ns);
+    }
+    return 0;
+}
+
+static int read_file(const char *path, const struct napm_model *model, int64_t *layer_ns, struct error *error)
+{
+    json_error_t why;
+    json_t *document = json_load_file(path, 0, &why);
+    if (!document)
+        return error_set(error, ERROR_INPUT, "%s:%d: %s; a profile is what `napm profile MODEL --format json` prints",
+                         path, why.line, why.text);
+    const json_t *profile = find_model(document, model);
+    int result = profile ? take_layers(profile, path, model, layer_ns, error)
+                         : error_set(error, ERROR_INPUT,
+                                     "%s: has no profile of the model %s (hash %s); make one with `napm profile MODEL "
+                                     "--format json`; several stand in one list: [ { ... }, { ... } ]",
+                                     path, model->name, model->hash);
+    json_decref(document);
+    return result;
+}
+
+/* ---- estimated */
+
+static double moved_bytes(const struct napm_model *model, const struct napm_layer *layer)
+{
+    double bytes = (double)layer->parameter_bytes;
+    for (uint32_t i = 0; i < layer->input_count; i++)
+        bytes += (double)model->tensors[layer->inputs[i]]->bytes;
+    for (uint32_t i = 0; i < layer->output_count; i++)
+        bytes += (double)model->tensors[layer->outputs[i]]->bytes;
+    return bytes;
+}
+
+/* The roofline: whichever takes longer, computing or moving weights and activations. */
+static void estimate(const struct scenario_speed *speed, const struct napm_model *model, int64_t *layer_ns)
+{
+    for (uint32_t i = 0; i < model->layer_count; i++) {
+        double computing_s = model->layers[i]->flops / speed->flop_per_s, moving_s = 0;
+        if (speed->memory_bytes_per_s > 0)
+            moving_s = moved_bytes(model, model->layers[i]) / speed->memory_bytes_per_s;
+        layer_ns[i] = llround(fmin(1e9 * fmax(computing_s, moving_s), 9e15));
+    }
+}
+
+/* ---- measured */
+
+static int measure(struct world *world, const struct scenario_node *node, const struct model *model, int64_t *layer_ns,
+                   struct error *error)
+{
+    char *label = text_format("backend:%s", node->name);
+    const struct compute_settings settings = {.backend = node->backend,
+                                              .threads = node->threads,
+                                              .cpu_share = node->cpu_share,
+                                              .host = {.label = label, .seed = world->setup.seed},
+                                              .stop = world->setup.cancel};
+    struct compute *compute = compute_open(world->setup.catalogue, &settings, error);
+    struct compute_model *prepared = compute ? compute_prepare(compute, model, error) : NULL;
+    int result = prepared ? compute_profile(prepared, world->scenario->profile_warmups,
+                                            world->scenario->profile_repeats, layer_ns, NULL, NULL, error)
+                          : -1;
+    if (compute)
+        compute_close(compute);
+    free(label);
+    return result;
+}
+
+/* ---- for the run */
+
+char *sim_profile_source(struct world *world, uint32_t node, uint32_t model)
+{
+    const struct scenario_speed *speed = &world->scenario->nodes[node].speed;
+    (void)model;
+    if (speed->profile)
+        return file_source(speed->profile);
+    if (speed->flop_per_s <= 0)
+        return NULL;
+    return speed->memory_bytes_per_s > 0 ? text_format("estimate from FLOPs and bytes: %g GFLOP/s, %g GB/s",
+                                                       speed->flop_per_s / 1e9, speed->memory_bytes_per_s / 1e9)
+                                         : text_format("estimate from FLOPs: %g GFLOP/s", speed->flop_per_s / 1e9);
+}
+
+int sim_profile(struct world *world, uint32_t index, uint32_t model_index, int64_t *layer_ns, struct error *error)
+{
+    const struct scenario_node *node = &world->scenario->nodes[index];
+    const struct model *model = world->scenario->models[model_index].model;
+    if (node->speed.profile)
+        return read_file(node->speed.profile, model_view(model), layer_ns, error);
+    if (node->speed.flop_per_s <= 0)
+        return measure(world, node, model, layer_ns, error);
+    estimate(&node->speed, model_view(model), layer_ns);
+    return 0;
+}
