@@ -76,7 +76,7 @@ static struct table *result_table(const struct workbench *bench, const struct in
                                   struct compute_segment *segment, double *times_ns, uint32_t runs)
 {
     struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
-    table_split(table, 1, "min_ns");
+    table_split(table, 1, "mean_ns");
     char *name = compute_label(backend);
     uint64_t weights = 0, activations = 0;
     bool known = compute_segment_memory(segment, &weights, &activations, NULL) == 0;
