@@ -11,8 +11,8 @@
 #include "core/cli/stop.h"
 #include "core/world/world.h"
 
-static struct scenario *open_scenario(const char *path, const struct text_list *texts, struct catalogue *catalogue,
-                                      struct error *error)
+struct scenario *experiment_scenario(const char *path, const struct text_list *texts, struct catalogue *catalogue,
+                                     struct error *error)
 {
     struct scenario_override *overrides = NEW_ARRAY(struct scenario_override, texts->count + 1);
     char **copies = NEW_ARRAY(char *, texts->count + 1);
@@ -38,24 +38,29 @@ static struct scenario *open_scenario(const char *path, const struct text_list *
     return scenario;
 }
 
+int experiment_prepare(struct experiment *experiment, const char *scenario, const struct experiment_options *options,
+                       const struct common_options *common, struct error *error)
+{
+    *experiment =
+        (struct experiment){.plugin_path = common->plugin_path.items, .fresh = options->fresh, .cancel = stop_watch()};
+    experiment->catalogue = catalogue_open(experiment->plugin_path, error);
+    if (experiment->catalogue)
+        experiment->scenario = experiment_scenario(scenario, &options->overrides, experiment->catalogue, error);
+    if (!experiment->scenario)
+        return -1;
+    if (!world_find(experiment->scenario->world, error))
+        return error_prefix(error, "%s", experiment->scenario->world_where);
+    experiment->seed = options->seed == EXPERIMENT_OWN_SEED ? experiment->scenario->seed : options->seed;
+    return 0;
+}
+
 int experiment_open(struct experiment *experiment, const char *scenario, const struct experiment_options *options,
                     const struct common_options *common)
 {
     struct error error = {0};
-    experiment->plugin_path = common->plugin_path.items;
-    experiment->fresh = options->fresh;
-    experiment->cancel = stop_watch();
-    experiment->catalogue = catalogue_open(experiment->plugin_path, &error);
-    if (experiment->catalogue)
-        experiment->scenario = open_scenario(scenario, &options->overrides, experiment->catalogue, &error);
-    if (experiment->scenario && !world_find(experiment->scenario->world, &error))
-        error_prefix(&error, "%s", experiment->scenario->world_where);
-    else if (experiment->scenario)
+    if (experiment_prepare(experiment, scenario, options, common, &error) == 0)
         experiment->ledger = ledger_open(common->db, &error);
-    if (!experiment->ledger)
-        return cli_fail(&error);
-    experiment->seed = options->seed == EXPERIMENT_OWN_SEED ? experiment->scenario->seed : options->seed;
-    return CLI_DONE;
+    return experiment->ledger ? CLI_DONE : cli_fail(&error);
 }
 
 void experiment_close(struct experiment *experiment)

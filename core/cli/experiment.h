@@ -43,6 +43,14 @@ struct experiment {
     bool fresh;
 };
 
+/* A scenario with overrides as `--set` takes them. `catalogue` NULL: plugins are not looked at. */
+struct scenario *experiment_scenario(const char *path, const struct text_list *overrides, struct catalogue *catalogue,
+                                     struct error *error);
+
+/* Opens all but the ledger, which the caller may put in afterwards. experiment_close is due in either case. */
+int experiment_prepare(struct experiment *experiment, const char *scenario, const struct experiment_options *options,
+                       const struct common_options *common, struct error *error);
+
 /* Returns CLI_DONE, or the exit code after telling what is wrong (experiment_close is due in either case). */
 int experiment_open(struct experiment *experiment, const char *scenario, const struct experiment_options *options,
                     const struct common_options *common);

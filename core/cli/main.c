@@ -27,6 +27,8 @@ static const struct cli_command commands[] = {
     {"result", "list, show and export recorded runs", cmd_result},
     {"report", "a page of charts about one run or many", cmd_report},
     {"export", "a whole run for other programs: tables, a trace, or plots", cmd_export},
+    {"sweep", "run scenarios over a grid of settings", cmd_sweep},
+    {"compare", "tell differences between runs from noise", cmd_compare},
     {"version", "versions of napm and of what it is built on", cmd_version},
 };
 

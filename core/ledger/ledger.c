@@ -273,28 +273,29 @@ const char *ledger_path(const struct ledger *ledger)
 
 /* ---- one run ---- */
 
-static int insert_run(struct sql *sql, const struct scenario *scenario, uint64_t seed, uint32_t repetition,
+static int insert_run(struct ledger *ledger, const struct scenario *scenario, uint64_t seed, uint32_t repetition,
                       const struct machine_facts *machine, struct error *error)
 {
     struct recorder recorder;
     recorder_self(&recorder);
-    return sql_run(sql, error,
+    return sql_run(&ledger->sql, error,
                    "INSERT INTO run (status, scenario_name, scenario_path, scenario_text, world, seed, repetition, "
                    "began_ns, platform_version, host, processor, system, processors, memory_bytes, recorder_pid, "
-                   "recorder_started, recorder_machine) VALUES ('running',?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                   "ttttiiittttiiiit", scenario->name ? scenario->name : "", scenario->path ? scenario->path : "",
+                   "recorder_started, recorder_machine, sweep, point) "
+                   "VALUES ('running',?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                   "ttttiiittttiiiitzz", scenario->name ? scenario->name : "", scenario->path ? scenario->path : "",
                    scenario->text ? scenario->text : "", scenario->world, (int64_t)seed, (int64_t)repetition,
                    clock_wall_ns(), PACKAGE_VERSION, machine->host, machine->machine, machine->system,
                    (int64_t)machine->processors, (int64_t)machine->memory_bytes, recorder.pid, recorder.started,
-                   recorder.machine);
+                   recorder.machine, ledger->sweep, ledger->point);
 }
 
-static int write_run_row(struct sql *sql, const struct scenario *scenario, uint64_t seed, uint32_t repetition,
+static int write_run_row(struct ledger *ledger, const struct scenario *scenario, uint64_t seed, uint32_t repetition,
                          struct error *error)
 {
     struct machine_facts machine;
     machine_facts_read(&machine);
-    int result = insert_run(sql, scenario, seed, repetition, &machine, error);
+    int result = insert_run(ledger, scenario, seed, repetition, &machine, error);
     machine_facts_free(&machine);
     return result;
 }
@@ -330,10 +331,11 @@ static int write_streams(struct sql *sql, int64_t run, const struct scenario *sc
 }
 
 /* The rows of a new run. Its id is in the database's last row id after write_run_row. */
-static int write_run(struct sql *sql, const struct scenario *scenario, uint64_t seed, uint32_t repetition, int64_t *run,
-                     struct error *error)
+static int write_run(struct ledger *ledger, const struct scenario *scenario, uint64_t seed, uint32_t repetition,
+                     int64_t *run, struct error *error)
 {
-    if (write_run_row(sql, scenario, seed, repetition, error) != 0)
+    struct sql *sql = &ledger->sql;
+    if (write_run_row(ledger, scenario, seed, repetition, error) != 0)
         return -1;
     *run = sqlite3_last_insert_rowid(sql->db);
     for (uint32_t i = 0; i < scenario->model_count; i++)
@@ -342,8 +344,7 @@ static int write_run(struct sql *sql, const struct scenario *scenario, uint64_t 
     return write_streams(sql, *run, scenario, error);
 }
 
-/* Several writes as one transaction: begin, and end according to how they went. */
-static int begin(struct ledger *ledger, struct error *error)
+int store_begin(struct ledger *ledger, struct error *error)
 {
     pthread_mutex_lock(&ledger->database);
     int result = sql_script(&ledger->sql, "BEGIN IMMEDIATE", error);
@@ -352,7 +353,7 @@ static int begin(struct ledger *ledger, struct error *error)
     return result;
 }
 
-static int end(struct ledger *ledger, int result, struct error *error)
+int store_end(struct ledger *ledger, int result, struct error *error)
 {
     if (result == 0)
         result = sql_script(&ledger->sql, "COMMIT", error);
@@ -366,10 +367,10 @@ int64_t ledger_run_begin(struct ledger *ledger, const struct scenario *scenario,
                          struct error *error)
 {
     int64_t run = -1;
-    if (begin(ledger, error) != 0)
+    if (store_begin(ledger, error) != 0)
         return -1;
-    int result = write_run(&ledger->sql, scenario, seed, repetition, &run, error);
-    if (end(ledger, result, error) != 0)
+    int result = write_run(ledger, scenario, seed, repetition, &run, error);
+    if (store_end(ledger, result, error) != 0)
         return -1;
     ledger->scenario = scenario;
     return run;
@@ -379,15 +380,15 @@ int ledger_run_plugin(struct ledger *ledger, int64_t run, const char *role, cons
                       struct error *error)
 {
     const struct catalogue_entry *entry = instance->entry;
-    if (begin(ledger, error) != 0)
+    if (store_begin(ledger, error) != 0)
         return -1;
-    return end(ledger,
-               sql_run(&ledger->sql, error,
-                       "INSERT OR REPLACE INTO run_plugin (run, role, kind, name, version, file, options) "
-                       "VALUES (?,?,?,?,?,?,?)",
-                       "itttttt", run, role, catalogue_kind_name(entry->kind), entry->name, entry->version, entry->path,
-                       instance_options_text(instance)),
-               error);
+    return store_end(ledger,
+                     sql_run(&ledger->sql, error,
+                             "INSERT OR REPLACE INTO run_plugin (run, role, kind, name, version, file, options) "
+                             "VALUES (?,?,?,?,?,?,?)",
+                             "itttttt", run, role, catalogue_kind_name(entry->kind), entry->name, entry->version,
+                             entry->path, instance_options_text(instance)),
+                     error);
 }
 
 static const char *or_empty(const char *text)
@@ -401,38 +402,38 @@ int ledger_run_node(struct ledger *ledger, int64_t run, uint32_t node, const str
     static const struct node_facts unknown;
     if (!facts)
         facts = &unknown;
-    if (begin(ledger, error) != 0)
+    if (store_begin(ledger, error) != 0)
         return -1;
-    return end(ledger,
-               sql_run(&ledger->sql, error,
-                       "INSERT OR REPLACE INTO run_node (run, node, name, is_station, threads, cpu_share, workers, "
-                       "backend, host, machine, system, processors, memory_bytes, pid, memory_limit_bytes) VALUES "
-                       "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                       "iitiidittttiiiz", run, (int64_t)node, stated->name, (int64_t)stated->is_station,
-                       (int64_t)stated->threads, stated->cpu_share, (int64_t)stated->workers, or_empty(facts->backend),
-                       or_empty(facts->host), or_empty(facts->machine), or_empty(facts->system),
-                       (int64_t)facts->processors, (int64_t)facts->memory_bytes, facts->pid,
-                       (int64_t)stated->memory_bytes),
-               error);
+    return store_end(
+        ledger,
+        sql_run(&ledger->sql, error,
+                "INSERT OR REPLACE INTO run_node (run, node, name, is_station, threads, cpu_share, workers, "
+                "backend, host, machine, system, processors, memory_bytes, pid, memory_limit_bytes) VALUES "
+                "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                "iitiidittttiiiz", run, (int64_t)node, stated->name, (int64_t)stated->is_station,
+                (int64_t)stated->threads, stated->cpu_share, (int64_t)stated->workers, or_empty(facts->backend),
+                or_empty(facts->host), or_empty(facts->machine), or_empty(facts->system), (int64_t)facts->processors,
+                (int64_t)facts->memory_bytes, facts->pid, (int64_t)stated->memory_bytes),
+        error);
 }
 
 int ledger_run_node_lost(struct ledger *ledger, int64_t run, uint32_t node, const char *cause, struct error *error)
 {
-    if (begin(ledger, error) != 0)
+    if (store_begin(ledger, error) != 0)
         return -1;
-    return end(ledger,
-               sql_run(&ledger->sql, error, "UPDATE run_node SET lost_cause = ? WHERE run = ? AND node = ?", "tii",
-                       cause, run, (int64_t)node),
-               error);
+    return store_end(ledger,
+                     sql_run(&ledger->sql, error, "UPDATE run_node SET lost_cause = ? WHERE run = ? AND node = ?",
+                             "tii", cause, run, (int64_t)node),
+                     error);
 }
 
 int ledger_run_link(struct ledger *ledger, int64_t run, const struct link_report *report, struct error *error)
 {
     const struct scenario_link *link = &ledger->scenario->links[report->link];
     const struct link_conditions *asked = &link->spec.conditions[report->direction];
-    if (begin(ledger, error) != 0)
+    if (store_begin(ledger, error) != 0)
         return -1;
-    return end(
+    return store_end(
         ledger,
         sql_run(&ledger->sql, error,
                 "INSERT OR REPLACE INTO run_link (run, link, direction, name, medium, requested_bytes_per_s, "
@@ -467,9 +468,9 @@ static int write_plan(struct sql *sql, int64_t run, const struct plan *plan, str
 
 int ledger_run_plan(struct ledger *ledger, int64_t run, const struct plan *plan, struct error *error)
 {
-    if (begin(ledger, error) != 0)
+    if (store_begin(ledger, error) != 0)
         return -1;
-    return end(ledger, write_plan(&ledger->sql, run, plan, error), error);
+    return store_end(ledger, write_plan(&ledger->sql, run, plan, error), error);
 }
 
 int ledger_run_task(struct ledger *ledger, int64_t run, const struct task_record *task, struct error *error)
@@ -490,12 +491,13 @@ int ledger_flush(struct ledger *ledger, struct error *error)
 int ledger_run_end(struct ledger *ledger, int64_t run, const char *status, const char *cause, struct error *error)
 {
     int written = writer_flush(ledger, error);
-    if (begin(ledger, error) != 0)
+    if (store_begin(ledger, error) != 0)
         return -1;
-    int ended = end(ledger,
-                    sql_run(&ledger->sql, error, "UPDATE run SET status = ?, cause = ?, ended_ns = ? WHERE id = ?",
-                            "ttii", status, cause, clock_wall_ns(), run),
-                    error);
+    int ended =
+        store_end(ledger,
+                  sql_run(&ledger->sql, error, "UPDATE run SET status = ?, cause = ?, ended_ns = ? WHERE id = ?",
+                          "ttii", status, cause, clock_wall_ns(), run),
+                  error);
     ledger->scenario = NULL;
     return written == 0 ? ended : -1;
 }
@@ -562,20 +564,20 @@ static int write_profile(struct sql *sql, const char *key, const char *descripti
 int ledger_profile_put(struct ledger *ledger, const char *key, const char *description, uint32_t layer_count,
                        const int64_t *layer_ns, struct error *error)
 {
-    if (begin(ledger, error) != 0)
+    if (store_begin(ledger, error) != 0)
         return -1;
-    return end(ledger, write_profile(&ledger->sql, key, description, layer_count, layer_ns, error), error);
+    return store_end(ledger, write_profile(&ledger->sql, key, description, layer_count, layer_ns, error), error);
 }
 
 int ledger_run_profile(struct ledger *ledger, int64_t run, uint32_t node, const char *model_hash, const char *key,
                        struct error *error)
 {
-    if (begin(ledger, error) != 0)
+    if (store_begin(ledger, error) != 0)
         return -1;
-    return end(ledger,
-               sql_run(&ledger->sql, error,
-                       "INSERT OR REPLACE INTO run_profile (run, node, model_hash, profile) "
-                       "SELECT ?, ?, ?, id FROM profile WHERE key = ? ORDER BY id DESC LIMIT 1",
-                       "iitt", run, (int64_t)node, model_hash, key),
-               error);
+    return store_end(ledger,
+                     sql_run(&ledger->sql, error,
+                             "INSERT OR REPLACE INTO run_profile (run, node, model_hash, profile) "
+                             "SELECT ?, ?, ?, id FROM profile WHERE key = ? ORDER BY id DESC LIMIT 1",
+                             "iitt", run, (int64_t)node, model_hash, key),
+                     error);
 }

@@ -22,7 +22,39 @@ static const char schema_version_2[] =
     "ALTER TABLE run_link ADD COLUMN loss REAL NOT NULL DEFAULT 0;" /* share of the packets */
     "ALTER TABLE run_link ADD COLUMN repair_ns INTEGER NOT NULL DEFAULT 0;"; /* what repairing a loss takes */
 
-const char *const schema_steps[] = {schema_version_1, schema_version_2};
+/*
+ * Sweeps. A point is done when a run of it is: run.sweep and run.point are written with the run's row, so that no point
+ * can be done without its run, nor a run be lost from its point.
+ */
+static const char schema_version_3[] =
+    "CREATE TABLE sweep ("
+    "    id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "    name TEXT NOT NULL,"
+    "    path TEXT NOT NULL,"
+    "    digest TEXT NOT NULL," /* of the sweep file and its scenario files */
+    "    engine TEXT NOT NULL,"
+    "    began_ns INTEGER NOT NULL," /* since 1970 */
+    "    ended_ns INTEGER," /* NULL: some point has no end yet */
+    "    recorder_pid INTEGER NOT NULL," /* the process that carries it out, or did last */
+    "    recorder_started INTEGER NOT NULL,"
+    "    recorder_machine TEXT NOT NULL"
+    ") STRICT;"
+    "CREATE TABLE sweep_point ("
+    "    sweep INTEGER NOT NULL REFERENCES sweep (id) ON DELETE CASCADE,"
+    "    point INTEGER NOT NULL,"
+    "    label TEXT NOT NULL," /* what is particular about it; the same for its repetitions */
+    "    scenario_path TEXT NOT NULL,"
+    "    settings TEXT NOT NULL," /* PATH=VALUE, one a line, as for --set */
+    "    seed INTEGER NOT NULL,"
+    "    repetition INTEGER NOT NULL,"
+    "    cause TEXT," /* why it failed before it had a run; NULL: it did not */
+    "    PRIMARY KEY (sweep, point)"
+    ") STRICT, WITHOUT ROWID;"
+    "ALTER TABLE run ADD COLUMN sweep INTEGER REFERENCES sweep (id) ON DELETE SET NULL;"
+    "ALTER TABLE run ADD COLUMN point INTEGER;"
+    "CREATE INDEX run_by_point ON run (sweep, point) WHERE sweep IS NOT NULL;";
+
+const char *const schema_steps[] = {schema_version_1, schema_version_2, schema_version_3};
 const size_t schema_step_count = sizeof(schema_steps) / sizeof(schema_steps[0]);
 
 /* An SQLite file's header: its magic words, and where the application id lies (big-endian). */

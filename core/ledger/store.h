@@ -54,8 +54,13 @@ struct ledger {
     pthread_mutex_t database; /* held by whoever uses sql */
     bool readonly;
     const struct scenario *scenario; /* of the run that was begun last and is not ended */
+    int64_t sweep, point; /* what runs are begun for; 0: no sweep */
     struct writer writer;
 };
+
+/* Several writes as one transaction: begin (which takes the database), and end according to how they went. */
+int store_begin(struct ledger *ledger, struct error *error);
+int store_end(struct ledger *ledger, int result, struct error *error);
 
 void writer_init(struct writer *writer);
 /* Writes what is left and ends the thread. */

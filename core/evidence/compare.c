@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Groups of runs against each other: pairing, units, verdicts. */
+#include "core/evidence/compare.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/memory.h"
+#include "core/base/units.h"
+#include "core/evidence/difference.h"
+
+/* Fewer units give intervals that mean little; more than that are not needed from one group. */
+#define LEAST_UNITS 10
+#define WANTED_UNITS 30
+#define LEAST_TASKS_A_UNIT 2
+#define LEAST_TASKS_FOR_P99 500
+
+const struct metric_kind metric_kinds[METRIC_COUNT] = {
+    [METRIC_MEAN] = {"mean delay", "mean_delay_ns", false},
+    [METRIC_DEVIATION] = {"standard deviation", "deviation_ns", false},
+    [METRIC_P99] = {"p99 delay", "p99_delay_ns", false},
+    [METRIC_MISSES] = {"deadline misses", "deadline_misses", true},
+};
+
+/* ---- groups ---- */
+
+struct reading {
+    const struct run_summary *summary;
+    struct group_run *run;
+    ARRAY_OF(struct group_task) tasks;
+};
+
+static int read_task(void *context, const struct task_record *task)
+{
+    struct reading *reading = context;
+    if (task->warmup)
+        return 0;
+    if (task->status != TASK_OK) {
+        reading->run->lost++;
+        return 0;
+    }
+    int64_t delay_ns = task->ended_ns - task->started_ns;
+    int64_t deadline_ns = reading->summary->streams[task->stream].deadline_ns;
+    *ARRAY_ADD(&reading->tasks) = (struct group_task){.stream = task->stream,
+                                                      .task = task->task,
+                                                      .started_ns = task->started_ns,
+                                                      .delay_ns = (double)delay_ns,
+                                                      .missed = deadline_ns > 0 && delay_ns > deadline_ns};
+    return 0;
+}
+
+int group_add(struct group *group, struct ledger *ledger, const struct run_summary *run, struct error *error)
+{
+    group->runs = memory_resize(group->runs, group->run_count + 1, sizeof(*group->runs));
+    struct group_run *added = &group->runs[group->run_count++];
+    *added = (struct group_run){.run = run->head.id, .seed = run->head.seed};
+    for (size_t i = 0; i < run->stream_count; i++)
+        added->deadlines |= run->streams[i].deadline_ns > 0;
+    struct reading reading = {.summary = run, .run = added};
+    int result = query_tasks(ledger, run->head.id, QUERY_BY_STREAM, read_task, &reading, error);
+    added->tasks = reading.tasks.items;
+    added->task_count = reading.tasks.count;
+    group->task_count += added->task_count;
+    group->lost += added->lost;
+    return result;
+}
+
+void group_free(struct group *group)
+{
+    for (size_t i = 0; i < group->run_count; i++)
+        free(group->runs[i].tasks);
+    free(group->runs);
+    free(group->label);
+}
+
+/* ---- pairing ---- */
+
+/* The run of the group with that seed that is the nth of its kind, or NULL. */
+static const struct group_run *run_of_seed(const struct group *group, uint64_t seed, size_t nth)
+{
+    for (size_t i = 0; i < group->run_count; i++)
+        if (group->runs[i].seed == seed && nth-- == 0)
+            return &group->runs[i];
+    return NULL;
+}
+
+/* How many runs before run i have its seed. */
+static size_t rank_of(const struct group *group, size_t i)
+{
+    size_t rank = 0;
+    for (size_t k = 0; k < i; k++)
+        rank += group->runs[k].seed == group->runs[i].seed;
+    return rank;
+}
+
+/* b's runs in the order of a's, or NULL where they do not answer each other one by one. */
+static const struct group_run **partners(const struct group *a, const struct group *b)
+{
+    if (a->run_count != b->run_count)
+        return NULL;
+    const struct group_run **found = NEW_ARRAY(const struct group_run *, a->run_count);
+    for (size_t i = 0; i < a->run_count; i++) {
+        found[i] = run_of_seed(b, a->runs[i].seed, rank_of(a, i));
+        if (!found[i]) {
+            free(found);
+            return NULL;
+        }
+    }
+    return found;
+}
+
+/* ---- samples ---- */
+
+/* The tasks of one side that are looked at, run after run. */
+struct sample {
+    ARRAY_OF(struct sampled) tasks;
+};
+struct sampled {
+    const struct group_task *task;
+    uint32_t run; /* its number in group a's order */
+};
+
+static int task_order(const struct group_task *x, const struct group_task *y)
+{
+    if (x->stream != y->stream)
+        return x->stream < y->stream ? -1 : 1;
+    return (x->task > y->task) - (x->task < y->task);
+}
+
+/* The tasks that are in both runs. */
+static void add_common(struct sample *a, struct sample *b, const struct group_run *x, const struct group_run *y,
+                       uint32_t run)
+{
+    for (size_t i = 0, k = 0; i < x->task_count && k < y->task_count;) {
+        int order = task_order(&x->tasks[i], &y->tasks[k]);
+        if (order == 0) {
+            *ARRAY_ADD(&a->tasks) = (struct sampled){&x->tasks[i], run};
+            *ARRAY_ADD(&b->tasks) = (struct sampled){&y->tasks[k], run};
+        }
+        i += order <= 0;
+        k += order >= 0;
+    }
+}
+
+static void add_all(struct sample *sample, const struct group *group)
+{
+    for (uint32_t i = 0; i < group->run_count; i++)
+        for (size_t k = 0; k < group->runs[i].task_count; k++)
+            *ARRAY_ADD(&sample->tasks) = (struct sampled){&group->runs[i].tasks[k], i};
+}
+
+static int start_order(const void *a, const void *b)
+{
+    const struct sampled *const *x = a, *const *y = b;
+    if ((*x)->run != (*y)->run)
+        return (*x)->run < (*y)->run ? -1 : 1;
+    if ((*x)->task->started_ns != (*y)->task->started_ns)
+        return (*x)->task->started_ns < (*y)->task->started_ns ? -1 : 1;
+    return task_order((*x)->task, (*y)->task);
+}
+
+/*
+ * The unit of each task: each run is cut into as many stretches of consecutive tasks as together make WANTED_UNITS;
+ * with that many runs, each is a unit of its own.
+ */
+static uint32_t *units_of(const struct sample *sample, size_t run_count, uint32_t *unit_count)
+{
+    size_t count = sample->tasks.count, stretches = (WANTED_UNITS + run_count - 1) / run_count;
+    const struct sampled **sorted = NEW_ARRAY(const struct sampled *, count + 1);
+    uint32_t *units = NEW_ARRAY(uint32_t, count + 1);
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = &sample->tasks.items[i];
+    qsort(sorted, count, sizeof(sorted[0]), start_order);
+    *unit_count = 0;
+    for (size_t first = 0, end; first < count; first = end) {
+        for (end = first + 1; end < count && sorted[end]->run == sorted[first]->run;)
+            end++;
+        size_t tasks = end - first, pieces = tasks / LEAST_TASKS_A_UNIT;
+        pieces = pieces > stretches ? stretches : pieces < 1 ? 1 : pieces;
+        for (size_t i = first; i < end; i++)
+            units[sorted[i] - sample->tasks.items] = *unit_count + (uint32_t)((i - first) * pieces / tasks);
+        *unit_count += (uint32_t)pieces;
+    }
+    free(sorted);
+    return units;
+}
+
+static struct observations observe(const struct sample *sample, const uint32_t *units, uint32_t unit_count, bool misses)
+{
+    struct observations result = {.items = NEW_ARRAY(struct observation, sample->tasks.count + 1),
+                                  .count = sample->tasks.count,
+                                  .unit_count = unit_count};
+    for (size_t i = 0; i < result.count; i++) {
+        const struct group_task *task = sample->tasks.items[i].task;
+        result.items[i] = (struct observation){misses ? task->missed : task->delay_ns, units[i]};
+    }
+    return result;
+}
+
+/* ---- verdicts ---- */
+
+static enum verdict verdict_of(const struct comparison *it, const struct comparison_row *row, double least_relative)
+{
+    if (it->units < LEAST_UNITS || isnan(row->low))
+        return VERDICT_TOO_LITTLE;
+    if (row->low <= 0 && row->high >= 0)
+        return VERDICT_NOISE;
+    if (fabs(row->difference) < least_relative * (metric_kinds[row->metric].is_share ? 1 : row->a))
+        return VERDICT_SLIGHT;
+    return row->difference < 0 ? VERDICT_BETTER : VERDICT_WORSE;
+}
+
+static bool has_deadlines(const struct group *group)
+{
+    for (size_t i = 0; i < group->run_count; i++)
+        if (group->runs[i].deadlines)
+            return true;
+    return false;
+}
+
+static bool metric_applies(const struct comparison *it, enum metric metric)
+{
+    if (metric == METRIC_P99)
+        return it->a_tasks >= LEAST_TASKS_FOR_P99 && it->b_tasks >= LEAST_TASKS_FOR_P99;
+    return metric != METRIC_MISSES || (has_deadlines(it->a) && has_deadlines(it->b));
+}
+
+/* The two sides, ready to be looked at. */
+struct sides {
+    struct sample a, b;
+    uint32_t *a_units, *b_units, a_unit_count, b_unit_count;
+};
+
+static void add_row(struct comparison *it, const struct sides *sides, enum metric metric,
+                    const struct comparison_settings *settings)
+{
+    static const enum statistic statistics[METRIC_COUNT] = {
+        [METRIC_MEAN] = STATISTIC_MEAN,
+        [METRIC_DEVIATION] = STATISTIC_DEVIATION,
+        [METRIC_P99] = STATISTIC_P99,
+        [METRIC_MISSES] = STATISTIC_MEAN,
+    };
+    struct observations a = observe(&sides->a, sides->a_units, sides->a_unit_count, metric == METRIC_MISSES);
+    struct observations b = observe(&sides->b, sides->b_units, sides->b_unit_count, metric == METRIC_MISSES);
+    struct difference found = difference_of(&a, &b, it->paired, statistics[metric], it->confidence);
+    struct comparison_row *row = &it->rows[it->row_count++];
+    *row = (struct comparison_row){.metric = metric,
+                                   .a = found.a,
+                                   .b = found.b,
+                                   .difference = found.value,
+                                   .low = it->units < LEAST_UNITS ? NAN : found.low,
+                                   .high = it->units < LEAST_UNITS ? NAN : found.high};
+    row->verdict = verdict_of(it, row, settings->least_relative);
+    if (metric == METRIC_MEAN)
+        it->effect = difference_effect(&a, &b);
+    free(a.items);
+    free(b.items);
+}
+
+static void find_sides(struct comparison *it, struct sides *sides)
+{
+    const struct group_run **partner = partners(it->a, it->b);
+    for (uint32_t i = 0; partner && i < it->a->run_count; i++)
+        add_common(&sides->a, &sides->b, &it->a->runs[i], partner[i], i);
+    free(partner);
+    it->paired = sides->a.tasks.count > 0;
+    if (!it->paired) {
+        add_all(&sides->a, it->a);
+        add_all(&sides->b, it->b);
+    }
+    sides->a_units = units_of(&sides->a, it->a->run_count, &sides->a_unit_count);
+    if (it->paired) {
+        sides->b_units = sides->a_units;
+        sides->b_unit_count = sides->a_unit_count;
+    } else {
+        sides->b_units = units_of(&sides->b, it->b->run_count, &sides->b_unit_count);
+    }
+    it->units = sides->a_unit_count < sides->b_unit_count ? sides->a_unit_count : sides->b_unit_count;
+    it->a_tasks = sides->a.tasks.count;
+    it->b_tasks = sides->b.tasks.count;
+}
+
+void compare(const struct group *a, const struct group *b, const struct comparison_settings *settings,
+             struct comparison *result)
+{
+    *result = (struct comparison){.a = a, .b = b};
+    struct sides sides = {0};
+    find_sides(result, &sides);
+    if (result->a_tasks > 0 && result->b_tasks > 0) {
+        size_t metrics = 0;
+        for (int metric = 0; metric < METRIC_COUNT; metric++)
+            metrics += metric_applies(result, (enum metric)metric);
+        size_t intervals = metrics * (settings->comparisons ? settings->comparisons : 1);
+        result->confidence = 1 - (1 - settings->confidence) / (double)intervals;
+        for (int metric = 0; metric < METRIC_COUNT; metric++)
+            if (metric_applies(result, (enum metric)metric))
+                add_row(result, &sides, (enum metric)metric, settings);
+    }
+    if (!result->paired)
+        free(sides.b_units);
+    free(sides.a_units);
+    ARRAY_FREE(&sides.a.tasks);
+    ARRAY_FREE(&sides.b.tasks);
+}
+
+char *comparison_sentence(const struct comparison *it, const struct comparison_row *row)
+{
+    const char *a = it->a->label, *b = it->b->label, *metric = metric_kinds[row->metric].name;
+    bool share = metric_kinds[row->metric].is_share;
+    double scale = share ? 1 : row->a;
+    char by[64];
+    if (scale > 0)
+        snprintf(by, sizeof(by), "%.1f %s (%.1f..%.1f)", 100 * fabs(row->difference) / scale, share ? "points" : "%",
+                 100 * fmin(fabs(row->low), fabs(row->high)) / scale,
+                 100 * fmax(fabs(row->low), fabs(row->high)) / scale);
+    else
+        snprintf(by, sizeof(by), "from nothing");
+    switch (row->verdict) {
+    case VERDICT_TOO_LITTLE:
+        return text_format("%s: too few tasks to tell %s from %s; run longer, or with --repeat", metric, b, a);
+    case VERDICT_NOISE:
+        return text_format("%s: no difference beyond noise between %s and %s", metric, b, a);
+    case VERDICT_SLIGHT:
+        return text_format("%s: %s differs from %s, but too little to matter", metric, b, a);
+    case VERDICT_BETTER:
+        return text_format("%s: %s is lower than %s, by %s", metric, b, a, by);
+    case VERDICT_WORSE:
+        break;
+    }
+    return text_format("%s: %s is higher than %s, by %s", metric, b, a, by);
+}
