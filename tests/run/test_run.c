@@ -272,6 +272,38 @@ static void a_run_that_fails_early_is_recorded_as_failed(void **state)
     query_run_free(summary);
 }
 
+static void what_a_plugin_finds_wrong_is_no_run(void **state)
+{
+    struct fixture *fixture = *state;
+    struct error error = {0};
+    int64_t run = 5;
+    char *times = text_format("%s/times.csv", fixture->folder);
+    FILE *file = fopen(times, "w");
+    assert_non_null(file);
+    fputs("layer,median_ns\n0,never\n", file);
+    fclose(file);
+    struct option_setting setting = {"times", times, "s.cfg:9"};
+    struct scenario_node nodes[3];
+    memcpy(nodes, fixture->scenario->nodes, sizeof(nodes));
+    nodes[2].backend =
+        (struct plugin_choice){.name = "replay", .where = "s.cfg:8", .settings = &setting, .setting_count = 1};
+    struct scenario wrong = *fixture->scenario;
+    wrong.nodes = nodes;
+    fixture->settings.scenario = &wrong;
+    assert_int_equal(run_execute(&fixture->settings, &run, &error), -1);
+    assert_int_equal(error.kind, ERROR_INPUT);
+    assert_int_equal(run, -1);
+    assert_int_equal(strncmp(error.text, "s.cfg:8: ", 9), 0);
+    assert_non_null(strstr(error.text, "times.csv:2: "));
+    struct run_head *runs = NULL;
+    size_t count = 7;
+    assert_int_equal(query_runs(fixture->ledger, 0, &runs, &count, &error), 0);
+    assert_int_equal(count, 0);
+    query_runs_free(runs, count);
+    unlink(times);
+    free(times);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -286,6 +318,7 @@ int main(void)
         CASE(plugins_nodes_and_losses_are_recorded),
         CASE(a_task_that_cannot_be_recorded_is_kept_as_the_runs_error),
         CASE(a_run_that_fails_early_is_recorded_as_failed),
+        CASE(what_a_plugin_finds_wrong_is_no_run),
     };
     const char *build = getenv("top_builddir");
     char *plugins = text_format("%s/plugins/.libs", build ? build : ".");
