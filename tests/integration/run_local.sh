@@ -36,6 +36,9 @@ for partitioner in device-only station-only neurosurgeon greedy-delay greedy-var
         check "$partitioner under $scheduler: all tasks end well" all_end_well $partitioner $scheduler
     done
 done
+for partitioner in trend-greedy annealing genetic min-cut chain-dp; do
+    check "$partitioner under fifo: all tasks end well" all_end_well $partitioner fifo
+done
 for scheduler in srpt edf priority wfq; do
     check "greedy-delay under $scheduler: all tasks end well" all_end_well greedy-delay $scheduler
 done

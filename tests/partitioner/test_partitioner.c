@@ -219,17 +219,38 @@ static void the_slack_is_a_tenth_unless_said_otherwise(void **state)
 
 /* ---- exhaustive */
 
+/* Three streams; nodes with powers, deadlines that some plans meet, and an objective of everything. */
+static struct problem *make_wish(uint64_t seed, uint32_t layers)
+{
+    struct problem *problem = make_random_problem(seed, 3, layers, TASKS, schedulers[seed % 3]);
+    *(struct napm_objective *)(uintptr_t)problem->view.objective = (struct napm_objective){
+        .size = sizeof(struct napm_objective),
+        .delay_per_s = seed % 4,
+        .deviation_per_s = 0.5,
+        .energy_per_j = 2,
+        .miss = 0.3,
+    };
+    for (uint32_t n = 0; n < problem->view.node_count; n++) {
+        struct napm_problem_node *node = (struct napm_problem_node *)(uintptr_t)problem->view.nodes[n];
+        node->busy_w = node->is_station ? 40 : 3.5;
+        node->transmit_w = node->is_station ? 2 : 1;
+    }
+    for (uint32_t i = 0; i < 3; i++)
+        problem->stream_views[i].deadline_ns = 60000000;
+    return problem;
+}
+
 struct best {
-    double total_ns, variance_ns2;
+    double total_ns, variance_ns2, objective;
 };
 
-/* Tries every plan of three streams. */
+/* Tries every plan of make_wish(). */
 static struct best try_all(uint64_t seed, uint32_t layers)
 {
     struct error error = {0};
-    struct problem *problem = make_random_problem(seed, 3, layers, TASKS, schedulers[seed % 3]);
+    struct problem *problem = make_wish(seed, layers);
     struct evaluator *evaluator = evaluator_new(problem, catalogue, NULL, &error);
-    struct best best = {1e300, 1e300};
+    struct best best = {1e300, 1e300, 1e300};
     uint32_t most[3], c[3];
     for (uint32_t i = 0; i < 3; i++)
         most[i] = problem->view.streams[i]->layer_count;
@@ -242,6 +263,8 @@ static struct best try_all(uint64_t seed, uint32_t layers)
                     best.total_ns = result.total_ns;
                 if (result.variance_ns2 < best.variance_ns2)
                     best.variance_ns2 = result.variance_ns2;
+                if (result.objective < best.objective)
+                    best.objective = result.objective;
             }
     evaluator_free(evaluator);
     problem_free(problem);
@@ -253,12 +276,17 @@ static void exhaustive_finds_what_trying_every_plan_finds(void **state)
     (void)state;
     for (uint64_t seed = 0; seed < 12; seed++) {
         struct best best = try_all(seed, 6);
-        struct planner *planner = open_random(seed, 3, 6);
+        struct error error = {0};
+        struct planner *planner = planner_new_on(make_wish(seed, 6), catalogue, NULL, &error);
+        assert_non_null(planner);
         struct plan *plan = plan_with(planner, "exhaustive", NULL, NULL);
         assert_true(plan->predicted_total_ns == best.total_ns);
         plan_free(plan);
         plan = plan_with(planner, "exhaustive", "objective", "variance");
         assert_true(plan->predicted_variance_ns2 == best.variance_ns2);
+        plan_free(plan);
+        plan = plan_with(planner, "exhaustive", "objective", "scenario");
+        assert_true(plan->predicted_objective == best.objective);
         plan_free(plan);
         planner_free(planner);
     }
@@ -322,14 +350,15 @@ static struct planner *open_small_station(uint64_t station_bytes, uint64_t devic
 static void search_finds_plans_that_fit_where_the_best_cuts_alone_do_not(void **state)
 {
     (void)state;
-    static const char *const searching[] = {"greedy-delay", "greedy-variance", "exhaustive"};
+    static const char *const searching[] = {"greedy-delay", "greedy-variance", "exhaustive",
+                                            "trend-greedy", "annealing",       "genetic"};
     struct error error = {0};
     struct planner *planner = open_small_station(5000000, 0);
     const struct plugin_choice neurosurgeon = {.name = "neurosurgeon"};
     assert_null(planner_plan(planner, &neurosurgeon, &error));
     assert_int_equal(error.kind, ERROR_INPUT);
     assert_non_null(strstr(error.text, "infeasible"));
-    for (size_t k = 0; k < 3; k++) {
+    for (size_t k = 0; k < sizeof(searching) / sizeof(searching[0]); k++) {
         struct plan *plan = plan_with(planner, searching[k], NULL, NULL);
         assert_true(plan->cuts[0] + plan->cuts[1] >= 1); /* 3 + 2 MB fit, 3 + 3 do not */
         if (k != 1)
@@ -342,10 +371,10 @@ static void search_finds_plans_that_fit_where_the_best_cuts_alone_do_not(void **
 static void an_infeasible_problem_is_said_to_be_one(void **state)
 {
     (void)state;
-    static const char *const all[] = {"device-only",  "station-only",    "neurosurgeon",
-                                      "greedy-delay", "greedy-variance", "exhaustive"};
+    static const char *const all[] = {"device-only", "station-only", "neurosurgeon", "greedy-delay", "greedy-variance",
+                                      "exhaustive",  "trend-greedy", "annealing",    "genetic",      "chain-dp"};
     struct planner *planner = open_small_station(3000000, 1000000); /* any one stream fits, two never */
-    for (size_t k = 0; k < 6; k++) {
+    for (size_t k = 0; k < sizeof(all) / sizeof(all[0]); k++) {
         struct error error = {0};
         const struct plugin_choice choice = {.name = all[k]};
         assert_null(planner_plan(planner, &choice, &error));

@@ -18,7 +18,8 @@ keeps() {
     fi
 }
 
-for name in device-only station-only neurosurgeon greedy-delay greedy-variance exhaustive fifo sjf rr srpt edf priority wfq closed-loop reference onednn; do
+for name in device-only station-only neurosurgeon greedy-delay greedy-variance exhaustive trend-greedy annealing \
+    genetic min-cut chain-dp fifo sjf rr srpt edf priority wfq closed-loop reference onednn; do
     keeps "$name"
 done
 keeps replay --no-values
