@@ -118,15 +118,23 @@ int fold_cast(const struct operator_work *work, uint8_t *into)
     return 0;
 }
 
+/* How many times the axis is run through, and the bytes of one step along it. */
+static uint64_t around_axis(const struct graph_value *value, int axis, uint64_t *inner_bytes)
+{
+    uint64_t outer = 1;
+    *inner_bytes = graph_element_bytes(value->element_type);
+    for (int d = 0; d < axis; d++)
+        outer *= (uint64_t)value->dims[d];
+    for (uint32_t d = (uint32_t)axis + 1; d < value->rank; d++)
+        *inner_bytes *= (uint64_t)value->dims[d];
+    return outer;
+}
+
 int fold_gather(const struct operator_work *work, uint8_t *into)
 {
     const struct graph_value *data = input_of(work, 0), *indices = input_of(work, 1);
     int axis = operator_axis(work, graph_integer(work->node, "axis", 0), data->rank, false);
-    uint64_t outer = 1, inner = graph_element_bytes(data->element_type);
-    for (int d = 0; d < axis; d++)
-        outer *= (uint64_t)data->dims[d];
-    for (uint32_t d = (uint32_t)axis + 1; d < data->rank; d++)
-        inner *= (uint64_t)data->dims[d];
+    uint64_t inner, outer = around_axis(data, axis, &inner);
     for (uint64_t o = 0; o < outer; o++)
         for (uint64_t i = 0; i < graph_elements(indices) && inner; i++, into += inner) {
             int64_t index = graph_constant_integer(indices, i);
@@ -218,11 +226,7 @@ int fold_concat(const struct operator_work *work, uint8_t *into)
 {
     const struct graph_value *output = output_of(work);
     int axis = operator_axis(work, graph_integer(work->node, "axis", 1), output->rank, false);
-    uint64_t outer = 1, inner = graph_element_bytes(output->element_type);
-    for (int d = 0; d < axis; d++)
-        outer *= (uint64_t)output->dims[d];
-    for (uint32_t d = (uint32_t)axis + 1; d < output->rank; d++)
-        inner *= (uint64_t)output->dims[d];
+    uint64_t inner, outer = around_axis(output, axis, &inner);
     for (uint64_t o = 0; o < outer; o++)
         for (uint32_t i = 0; i < work->node->input_count; i++) {
             const struct graph_value *input = input_of(work, i);

@@ -96,7 +96,7 @@ static int convolution_describe(struct builder *b, const struct napm_operator *o
     memset(c, 0, sizeof(*c));
     c->op = op;
     c->weights = operator_input(b->model, op, 1);
-    c->groups = operator_integer(op, "group", 1);
+    c->groups = attribute_integer(op, "group", 1);
     c->channels = out->dims[1];
     if (operator_window(b->model, op, &c->shape.window, NULL, b->why))
         return -1;

@@ -105,7 +105,7 @@ int plan_pad(struct builder *b, const struct napm_operator *op)
 {
     const struct napm_tensor *in = operator_input(b->model, op, 0), *out = operator_output(b->model, op, 0);
     const struct napm_tensor *value = operator_input(b->model, op, 2);
-    const char *mode = operator_text(op, "mode", "constant");
+    const char *mode = attribute_text(op, "mode", "constant");
     int64_t pads[12], axes[6];
     struct plan_step *step = build_step(b, STEP_PLAIN);
     if (!step)
@@ -114,7 +114,7 @@ int plan_pad(struct builder *b, const struct napm_operator *op)
     step->plain.run = plain_pad_run;
     step->output = op->outputs[0];
     what->mode = mode[0] == 'r' ? PLAIN_PAD_REFLECT : mode[0] == 'e' ? PLAIN_PAD_EDGE : PLAIN_PAD_CONSTANT;
-    what->value = value ? constant_real(value, 0) : operator_real(op, "value", 0.0f);
+    what->value = value ? constant_real(value, 0) : attribute_real(op, "value", 0.0f);
     what->rank = in->rank;
     int named = op->opset >= 18 ? operator_integers(b->model, op, "axes", 3, axes, 6) : 0;
     operator_integers(b->model, op, "pads", 1, pads, 12);

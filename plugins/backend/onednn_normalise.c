@@ -10,7 +10,7 @@
 void build_normalisation_factors(struct builder *b, const struct napm_operator *op, float *scale, float *shift)
 {
     const struct napm_tensor *constant[4];
-    double epsilon = operator_real(op, "epsilon", 1e-5f);
+    double epsilon = attribute_real(op, "epsilon", 1e-5f);
     for (uint32_t i = 0; i < 4; i++)
         constant[i] = operator_input(b->model, op, i + 1);
     for (int64_t c = 0; c < constant[0]->dims[0]; c++) {
@@ -82,8 +82,8 @@ int plan_lrn(struct builder *b, const struct napm_operator *op)
 {
     const struct shim_layout *layout = build_layout_of(b, op->inputs[0]);
     struct shim_kernel *kernel =
-        shim_make_lrn(b->plan->shim, layout, operator_integer(op, "size", 1), operator_real(op, "alpha", 1e-4f),
-                      operator_real(op, "beta", 0.75f), operator_real(op, "bias", 1.0f));
+        shim_make_lrn(b->plan->shim, layout, attribute_integer(op, "size", 1), attribute_real(op, "alpha", 1e-4f),
+                      attribute_real(op, "beta", 0.75f), attribute_real(op, "bias", 1.0f));
     struct plan_step *step = kernel ? build_step(b, STEP_KERNEL) : NULL;
     if (!step) {
         shim_kernel_free(kernel);

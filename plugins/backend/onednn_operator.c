@@ -75,33 +75,7 @@ enum work operator_work(const struct napm_operator *op)
     return WORK_NONE;
 }
 
-/* ---- attributes and tensors */
-
-static const struct napm_attribute *attribute(const struct napm_operator *op, const char *name, uint32_t type)
-{
-    for (uint32_t i = 0; i < op->attribute_count; i++)
-        if (op->attributes[i]->type == type && strcmp(op->attributes[i]->name, name) == 0)
-            return op->attributes[i];
-    return NULL;
-}
-
-int64_t operator_integer(const struct napm_operator *op, const char *name, int64_t fallback)
-{
-    const struct napm_attribute *found = attribute(op, name, NAPM_ATTRIBUTE_INTEGER);
-    return found ? found->integer : fallback;
-}
-
-float operator_real(const struct napm_operator *op, const char *name, float fallback)
-{
-    const struct napm_attribute *found = attribute(op, name, NAPM_ATTRIBUTE_REAL);
-    return found ? (float)found->real : fallback;
-}
-
-const char *operator_text(const struct napm_operator *op, const char *name, const char *fallback)
-{
-    const struct napm_attribute *found = attribute(op, name, NAPM_ATTRIBUTE_TEXT);
-    return found && found->text ? found->text : fallback;
-}
+/* ---- tensors */
 
 static const struct napm_tensor *tensor_at(const struct napm_model *model, const uint32_t *list, uint32_t count,
                                            uint32_t i)
@@ -154,7 +128,7 @@ int64_t constant_integer(const struct napm_tensor *tensor, int64_t i)
 int operator_integers(const struct napm_model *model, const struct napm_operator *op, const char *name, uint32_t input,
                       int64_t *values, uint32_t capacity)
 {
-    const struct napm_attribute *given = attribute(op, name, NAPM_ATTRIBUTE_INTEGERS);
+    const struct napm_attribute *given = attribute_find(op, name, NAPM_ATTRIBUTE_INTEGERS);
     const struct napm_tensor *tensor = operator_input(model, op, input);
     if (given) {
         if (given->count > capacity)
@@ -180,7 +154,7 @@ int operator_integers(const struct napm_model *model, const struct napm_operator
 static int window_numbers(const struct napm_operator *op, const char *name, uint32_t count, int64_t fallback,
                           int64_t *values, struct reason *why)
 {
-    const struct napm_attribute *given = attribute(op, name, NAPM_ATTRIBUTE_INTEGERS);
+    const struct napm_attribute *given = attribute_find(op, name, NAPM_ATTRIBUTE_INTEGERS);
     for (uint32_t i = 0; i < count; i++)
         values[i] = fallback;
     if (!given)
@@ -202,7 +176,7 @@ static int window_pads(const struct napm_operator *op, const struct napm_tensor 
                        struct shim_window *window, struct reason *why)
 {
     int64_t pads[6];
-    const char *automatic = operator_text(op, "auto_pad", "NOTSET");
+    const char *automatic = attribute_text(op, "auto_pad", "NOTSET");
     if (window_numbers(op, "pads", 2 * window->rank, 0, pads, why))
         return -1;
     int same = strncmp(automatic, "SAME", 4) == 0;
@@ -271,7 +245,7 @@ static int clip_limit(const struct napm_model *model, const struct napm_operator
                       float fallback, float *limit, struct reason *why)
 {
     const struct napm_tensor *tensor = operator_input(model, op, input);
-    *limit = operator_real(op, name, fallback);
+    *limit = attribute_real(op, name, fallback);
     if (!tensor)
         return 0;
     if (!tensor->data || tensor->element_type != NAPM_F32)
@@ -303,13 +277,13 @@ int operator_function(const struct napm_model *model, const struct napm_operator
     if (chain->count > 0)
         return 0;
     if (strcmp(op->type, "LeakyRelu") == 0) {
-        chain_add(chain, SHIM_RELU, operator_real(op, "alpha", 0.01f), 0.0f);
+        chain_add(chain, SHIM_RELU, attribute_real(op, "alpha", 0.01f), 0.0f);
     } else if (strcmp(op->type, "Elu") == 0) {
-        chain_add(chain, SHIM_ELU, operator_real(op, "alpha", 1.0f), 0.0f);
+        chain_add(chain, SHIM_ELU, attribute_real(op, "alpha", 1.0f), 0.0f);
     } else if (strcmp(op->type, "Neg") == 0) {
         chain_add(chain, SHIM_LINEAR, -1.0f, 0.0f);
     } else if (strcmp(op->type, "HardSigmoid") == 0) {
-        chain_add(chain, SHIM_LINEAR, operator_real(op, "alpha", 0.2f), operator_real(op, "beta", 0.5f));
+        chain_add(chain, SHIM_LINEAR, attribute_real(op, "alpha", 0.2f), attribute_real(op, "beta", 0.5f));
         chain_add(chain, SHIM_CLIP, 0.0f, 1.0f);
     } else { /* Clip */
         float low, high;
@@ -329,7 +303,7 @@ enum shim_binary operator_binary(const struct napm_operator *op)
 uint32_t operator_axis(const struct napm_model *model, const struct napm_operator *op, int64_t fallback)
 {
     const struct napm_tensor *out = operator_output(model, op, 0);
-    int64_t axis = operator_integer(op, "axis", fallback);
+    int64_t axis = attribute_integer(op, "axis", fallback);
     return (uint32_t)(axis < 0 ? axis + out->rank : axis);
 }
 
@@ -352,10 +326,10 @@ static int check_gemm(const struct napm_model *model, const struct napm_operator
         return refuse(why, "A and B must be matrices");
     if (a->data)
         return refuse(why, "A is a constant");
-    if (!b->data && (operator_integer(op, "transA", 0) || operator_integer(op, "transB", 0) || c ||
-                     operator_real(op, "alpha", 1.0f) != 1.0f))
+    if (!b->data && (attribute_integer(op, "transA", 0) || attribute_integer(op, "transB", 0) || c ||
+                     attribute_real(op, "alpha", 1.0f) != 1.0f))
         return refuse(why, "B is computed at run time and transA, transB, alpha or C is used");
-    if (b->data && operator_integer(op, "transA", 0) && a->dims[0] != 1 && a->dims[1] != 1)
+    if (b->data && attribute_integer(op, "transA", 0) && a->dims[0] != 1 && a->dims[1] != 1)
         return refuse(why, "transA of a matrix");
     const struct napm_tensor *out = operator_output(model, op, 0);
     if (c && (!c->data || (tensor_elements(c) != 1 && tensor_elements(c) != out->dims[1]) ||
@@ -375,7 +349,7 @@ static int check_matmul(const struct napm_model *model, const struct napm_operat
 static int check_normalisation(const struct napm_model *model, const struct napm_operator *op, struct reason *why)
 {
     const struct napm_tensor *in = operator_input(model, op, 0);
-    if (operator_integer(op, "training_mode", 0))
+    if (attribute_integer(op, "training_mode", 0))
         return refuse(why, "training_mode is set; export the model for inference");
     if (!in || in->rank < 2 || in->rank > 5)
         return refuse(why, "only inputs of 2 to 5 dimensions");
@@ -401,7 +375,7 @@ static int check_pooling(const struct napm_model *model, const struct napm_opera
         return refuse(why, "the Indices output");
     if (operator_window(model, op, &window, &extended, why))
         return -1;
-    if (extended && op->type[0] == 'A' && operator_integer(op, "count_include_pad", 0))
+    if (extended && op->type[0] == 'A' && attribute_integer(op, "count_include_pad", 0))
         return refuse(why, "ceil_mode together with count_include_pad");
     for (uint32_t i = 0; i < window.rank; i++)
         if (window.pad_before[i] >= window_reach(&window, i))
@@ -437,7 +411,7 @@ static int check_lrn(const struct napm_model *model, const struct napm_operator 
     const struct napm_tensor *in = operator_input(model, op, 0);
     if (!in || in->rank != 4)
         return refuse(why, "only inputs of 4 dimensions");
-    if (operator_integer(op, "size", 0) < 1 || operator_integer(op, "size", 0) % 2 == 0)
+    if (attribute_integer(op, "size", 0) < 1 || attribute_integer(op, "size", 0) % 2 == 0)
         return refuse(why, "size must be odd");
     return 0;
 }
@@ -445,7 +419,7 @@ static int check_lrn(const struct napm_model *model, const struct napm_operator 
 static int check_pad(const struct napm_model *model, const struct napm_operator *op, struct reason *why)
 {
     int64_t pads[12], axes[6];
-    const char *mode = operator_text(op, "mode", "constant");
+    const char *mode = attribute_text(op, "mode", "constant");
     const struct napm_tensor *in = operator_input(model, op, 0), *value = operator_input(model, op, 2);
     if (check_rank(model, op, why))
         return -1;

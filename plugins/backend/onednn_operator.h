@@ -11,6 +11,7 @@
 
 #include <napm/model.h>
 
+#include "attributes.h"
 #include "onednn_shim.h"
 
 struct reason {
@@ -50,10 +51,6 @@ int operator_check(const struct napm_model *model, uint32_t index, struct reason
 /* Input or output number `i`, or NULL where it is left out. */
 const struct napm_tensor *operator_input(const struct napm_model *model, const struct napm_operator *op, uint32_t i);
 const struct napm_tensor *operator_output(const struct napm_model *model, const struct napm_operator *op, uint32_t i);
-
-int64_t operator_integer(const struct napm_operator *op, const char *name, int64_t fallback);
-float operator_real(const struct napm_operator *op, const char *name, float fallback);
-const char *operator_text(const struct napm_operator *op, const char *name, const char *fallback);
 
 /* Elements of a tensor, and of its dimensions from..to-1. */
 int64_t tensor_elements(const struct napm_tensor *tensor);

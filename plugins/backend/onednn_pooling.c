@@ -38,9 +38,9 @@ int plan_pooling(struct builder *b, const struct napm_operator *op)
     const struct napm_tensor *out = operator_output(b->model, op, 0);
     if (operator_window(b->model, op, &window, NULL, b->why))
         return -1;
-    enum shim_pooling pooling = op->type[0] == 'M'                             ? SHIM_POOL_MAX
-                                : operator_integer(op, "count_include_pad", 0) ? SHIM_POOL_AVERAGE_WITH_PADDING
-                                                                               : SHIM_POOL_AVERAGE;
+    enum shim_pooling pooling = op->type[0] == 'M'                              ? SHIM_POOL_MAX
+                                : attribute_integer(op, "count_include_pad", 0) ? SHIM_POOL_AVERAGE_WITH_PADDING
+                                                                                : SHIM_POOL_AVERAGE;
     return pooling_step(b, op, pooling, &window, out->dims);
 }
 
@@ -69,7 +69,7 @@ static void mean_axes(const struct napm_model *model, const struct napm_operator
     int64_t axes[6];
     uint32_t rank = operator_input(model, op, 0)->rank;
     int count = operator_integers(model, op, "axes", op->opset >= 18 ? 1 : NAPM_NONE, axes, 6);
-    int all = count <= 0 && !operator_integer(op, "noop_with_empty_axes", 0);
+    int all = count <= 0 && !attribute_integer(op, "noop_with_empty_axes", 0);
     for (uint32_t i = 0; i < rank; i++)
         averaged[i] = all;
     for (int i = 0; i < count; i++)

@@ -200,17 +200,17 @@ int plan_gemm(struct builder *b, const struct napm_operator *op)
         .op = op, .matrix = operator_input(b->model, op, 1), .rows = out->dims[0], .outputs = out->dims[1]};
     if (!p.matrix->data)
         return plan_general_matmul(b, op);
-    int transposed = operator_integer(op, "transB", 0) != 0;
+    int transposed = attribute_integer(op, "transB", 0) != 0;
     p.inputs = p.matrix->dims[transposed ? 1 : 0];
     p.stride_n = transposed ? p.inputs : 1;
     p.stride_k = transposed ? 1 : p.outputs;
-    p.factor = operator_real(op, "alpha", 1.0f);
+    p.factor = attribute_real(op, "alpha", 1.0f);
     if (c) {
         p.bias = calloc((size_t)p.outputs, sizeof(float));
         if (!p.bias)
             return build_out_of_memory(b);
         for (int64_t i = 0; i < p.outputs; i++)
-            p.bias[i] = operator_real(op, "beta", 1.0f) * constant_real(c, tensor_elements(c) == 1 ? 0 : i);
+            p.bias[i] = attribute_real(op, "beta", 1.0f) * constant_real(c, tensor_elements(c) == 1 ? 0 : i);
     }
     int failed = product_step(b, &p);
     free(p.bias);

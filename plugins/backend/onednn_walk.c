@@ -72,7 +72,7 @@ static int walk_slice(const struct napm_model *model, const struct napm_operator
 static int walk_split(const struct napm_model *model, const struct napm_operator *op, uint32_t output,
                       struct walk *walk, struct reason *why)
 {
-    int axis = axis_of(walk, operator_integer(op, "axis", 0), why);
+    int axis = axis_of(walk, attribute_integer(op, "axis", 0), why);
     int64_t before = 0;
     for (uint32_t i = 0; axis >= 0 && i <= output; i++) {
         const struct napm_tensor *part = operator_output(model, op, i);
@@ -90,7 +90,7 @@ static int walk_gather(const struct napm_model *model, const struct napm_operato
                        struct reason *why)
 {
     const struct napm_tensor *indices = operator_input(model, op, 1), *out = operator_output(model, op, 0);
-    int axis = axis_of(walk, operator_integer(op, "axis", 0), why);
+    int axis = axis_of(walk, attribute_integer(op, "axis", 0), why);
     if (axis < 0)
         return -1;
     if (!indices || !indices->data || (indices->element_type != NAPM_I64 && indices->element_type != NAPM_I32))

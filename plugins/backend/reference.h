@@ -19,6 +19,8 @@
 
 #include <napm/backend.h>
 
+#include "attributes.h"
+
 #define MAX_RANK 8u
 #define MAX_INPUTS 1024u
 
@@ -92,12 +94,6 @@ int32_t plan_invalid(const struct plan *plan, const char *format, ...) __attribu
 /* Room for the kind's parameters, zeroed; NULL (and the status must be NAPM_ERR_MEMORY) where there is none. */
 void *plan_parameters(struct plan *plan, uint64_t bytes);
 int32_t plan_no_memory(const struct plan *plan);
-
-int64_t attribute_integer(const struct napm_operator *op, const char *name, int64_t otherwise);
-double attribute_real(const struct napm_operator *op, const char *name, double otherwise);
-const char *attribute_text(const struct napm_operator *op, const char *name, const char *otherwise);
-/* The list and its length, or NULL where the operator does not carry it. */
-const int64_t *attribute_integers(const struct napm_operator *op, const char *name, uint32_t *count);
 
 /* An axis that may count from the end, made 0..rank-1; a status otherwise. */
 int32_t plan_axis(const struct plan *plan, int64_t axis, uint32_t rank, uint32_t *result);

@@ -48,41 +48,6 @@ void *plan_parameters(struct plan *plan, uint64_t bytes)
     return plan->step->parameters = calloc(1, bytes);
 }
 
-static const struct napm_attribute *attribute_find(const struct napm_operator *op, const char *name, uint32_t type)
-{
-    for (uint32_t i = 0; i < op->attribute_count; i++) {
-        const struct napm_attribute *attribute = op->attributes[i];
-        if (attribute->type == type && strcmp(attribute->name, name) == 0)
-            return attribute;
-    }
-    return NULL;
-}
-
-int64_t attribute_integer(const struct napm_operator *op, const char *name, int64_t otherwise)
-{
-    const struct napm_attribute *attribute = attribute_find(op, name, NAPM_ATTRIBUTE_INTEGER);
-    return attribute ? attribute->integer : otherwise;
-}
-
-double attribute_real(const struct napm_operator *op, const char *name, double otherwise)
-{
-    const struct napm_attribute *attribute = attribute_find(op, name, NAPM_ATTRIBUTE_REAL);
-    return attribute ? attribute->real : otherwise;
-}
-
-const char *attribute_text(const struct napm_operator *op, const char *name, const char *otherwise)
-{
-    const struct napm_attribute *attribute = attribute_find(op, name, NAPM_ATTRIBUTE_TEXT);
-    return attribute ? attribute->text : otherwise;
-}
-
-const int64_t *attribute_integers(const struct napm_operator *op, const char *name, uint32_t *count)
-{
-    const struct napm_attribute *attribute = attribute_find(op, name, NAPM_ATTRIBUTE_INTEGERS);
-    *count = attribute ? attribute->count : 0;
-    return attribute ? attribute->integers : NULL;
-}
-
 int32_t plan_axis(const struct plan *plan, int64_t axis, uint32_t rank, uint32_t *result)
 {
     if (axis < -(int64_t)rank || axis >= (int64_t)rank)
