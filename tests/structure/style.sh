@@ -8,7 +8,7 @@
 cd "$top_srcdir" || exit 99
 folders=(core sdk plugins agent models tests)
 mapfile -t c_files < <(find "${folders[@]}" -name '*.[ch]' ! -path 'tests/abi/v*' ! -name '*.pb-c.*' | sort)
-mapfile -t shell_files < <(find "${folders[@]}" -name '*.sh' | sort)
+mapfile -t shell_files < <(find "${folders[@]}" -name '*.sh' ! -path '*/node_modules/*' | sort)
 shell_files+=(quickstart napm autogen.sh run-in-tree.in .ci/*)
 
 all_licensed() {

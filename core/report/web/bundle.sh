@@ -15,6 +15,7 @@ if [ "$sources" != "$work" ]; then
 fi
 (
     cd "$work"
+    # shellcheck disable=SC3013 # dash knows -nt as well
     [ node_modules/.package-lock.json -nt package-lock.json ] ||
         npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error --fetch-retries=1 --fetch-timeout=30000
 )
