@@ -100,6 +100,8 @@ static int predict(const struct planner *planner, struct plan *plan, struct erro
     plan->predicted_total_ns = result.total_ns;
     plan->predicted_mean_ns = result.mean_ns;
     plan->predicted_variance_ns2 = result.variance_ns2;
+    plan->predicted_energy_j = result.task_count ? result.energy_j / result.task_count : 0;
+    plan->predicted_objective = result.objective;
     return 0;
 }
 

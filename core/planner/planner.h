@@ -38,6 +38,8 @@ struct plan {
     uint64_t *cut_bytes;
     struct napm_phases *predicted; /* mean phases */
     double predicted_total_ns, predicted_mean_ns, predicted_variance_ns2;
+    double predicted_energy_j; /* mean of a task, by the nodes' power models; 0 where there are none */
+    double predicted_objective; /* the scenario's */
     int64_t planning_ns; /* what the partitioner took */
 };
 
