@@ -4,6 +4,9 @@
  *
  * A job is READY from its first scheduler->ready() until it is picked, RUNNING while a worker has a slice of it, and
  * so on until it is gone. Only the scheduler knows an order among jobs; the station has a table of them by id.
+ *
+ * A job stays with the worker that began it, which has its activations. One that is picked while that worker is busy is
+ * HELD: it is that worker's next, and the scheduler is asked again for the worker that is idle.
  */
 #include "core/station/station.h"
 
@@ -24,6 +27,7 @@
 enum job_state {
     JOB_REFUSED, /* not, or not again, taken by ready(): the run is over */
     JOB_READY,
+    JOB_HELD, /* picked, but its worker is busy */
     JOB_RUNNING,
 };
 
@@ -32,14 +36,17 @@ struct job {
     struct napm_job seen;
     enum job_state state;
     bool cancelled; /* while it runs: it ends with its slice */
-    uint32_t worker; /* of the running slice */
+    uint32_t worker; /* that runs all its slices, once there is one */
     uint32_t slice_layers;
     uint32_t slices;
     int64_t dispatched_ns; /* when the running slice began */
     int64_t first_run_ns;
     int64_t running_ns;
     void *user;
-    struct job *next_free;
+    union {
+        struct job *next_free;
+        struct job *next_held;
+    };
     UT_hash_handle hh;
 };
 
@@ -49,10 +56,16 @@ struct chunk {
     struct job jobs[];
 };
 
+struct worker {
+    bool busy;
+    uint32_t jobs; /* that it has begun and that are not over */
+    struct job *held; /* oldest first */
+};
+
 struct station {
     struct instance *scheduler;
     bool serialised; /* the scheduler's calls take its plugin's lock */
-    bool *worker_busy;
+    struct worker *workers;
     uint32_t worker_count, running_count, ready_count;
     uint32_t idle_waits; /* since the last arrival, pick or end of a slice, with no slice running */
     int64_t wake_ns;
@@ -186,11 +199,23 @@ static int32_t call_pick(struct station *station, int64_t now_ns, struct napm_pi
     return status;
 }
 
+static void release_held(struct station *station, const struct job *job)
+{
+    struct job **at = &station->workers[job->worker].held;
+    while (*at != job)
+        at = &(*at)->next_held;
+    *at = job->next_held;
+}
+
 /* Ends a job: the scheduler hears of it, if it ever took it, and the job's place is free again. */
 static void end_job(struct station *station, struct job *job, uint32_t why, int64_t now_ns)
 {
     if (job->state == JOB_READY)
         station->ready_count--;
+    else if (job->state == JOB_HELD)
+        release_held(station, job);
+    if (job->slices > 0)
+        station->workers[job->worker].jobs--;
     if (job->state == JOB_READY || job->slices > 0) {
         enter(station);
         station->scheduler->hook.scheduler.gone(station->scheduler->self, &job->seen, why, now_ns);
@@ -232,7 +257,7 @@ static struct job *accept_pick(struct station *station, const struct napm_pick *
     }
     if (job->state != JOB_READY) {
         instance_misbehaved(scheduler, &station->failure,
-                            "pick() named job %" PRIu64 ", which is not ready: a slice of it is running", pick->job);
+                            "pick() named job %" PRIu64 ", which is not ready: it has been picked already", pick->job);
         return NULL;
     }
     if (pick->layer_count == 0) {
@@ -251,7 +276,7 @@ struct station *station_new(struct instance *scheduler, uint32_t workers)
     station->scheduler = scheduler;
     station->serialised = scheduler->entry->plugin->threading == NAPM_THREADS_SERIALISED;
     station->worker_count = workers;
-    station->worker_busy = NEW_ARRAY(bool, workers);
+    station->workers = NEW_ARRAY(struct worker, workers);
     station->wake_ns = INT64_MAX;
     station->next_chunk_jobs = FIRST_CHUNK_JOBS;
     HASH_ADD(hh, station->jobs, seen.id, sizeof(station->keeper.seen.id), (&station->keeper));
@@ -265,7 +290,7 @@ void station_reset(struct station *station, int64_t now_ns)
         if (job != &station->keeper)
             end_job(station, job, NAPM_JOB_CANCELLED, now_ns);
     }
-    memset(station->worker_busy, 0, station->worker_count * sizeof(*station->worker_busy));
+    memset(station->workers, 0, station->worker_count * sizeof(*station->workers));
     station->running_count = 0;
     station->idle_waits = 0;
     station->wake_ns = INT64_MAX;
@@ -284,7 +309,7 @@ void station_free(struct station *station)
         next = chunk->next;
         free(chunk);
     }
-    free(station->worker_busy);
+    free(station->workers);
     free(station);
 }
 
@@ -301,29 +326,80 @@ int station_arrive(struct station *station, const struct station_job *given, int
     return call_ready(station, job, now_ns, error);
 }
 
+/* Of the idle ones, that with the fewest jobs that only it can go on with. There is one. */
 static uint32_t idle_worker(const struct station *station)
 {
-    uint32_t worker = 0;
-    while (station->worker_busy[worker])
-        worker++;
-    return worker;
+    uint32_t best = station->worker_count;
+    for (uint32_t i = 0; i < station->worker_count; i++) {
+        const struct worker *worker = &station->workers[i];
+        if (!worker->busy && (best == station->worker_count || worker->jobs < station->workers[best].jobs))
+            best = i;
+    }
+    return best;
 }
 
-static void start_slice(struct station *station, struct job *job, uint32_t layer_count, int64_t now_ns,
-                        struct station_slice *slice)
+static void start_slice(struct station *station, struct job *job, int64_t now_ns, struct station_slice *slice)
 {
-    uint32_t left = job->seen.layer_count - job->seen.layers_done;
     job->state = JOB_RUNNING;
-    job->worker = idle_worker(station);
-    job->slice_layers = layer_count < left ? layer_count : left;
     job->dispatched_ns = now_ns;
-    if (job->slices++ == 0)
+    if (job->slices++ == 0) {
         job->first_run_ns = now_ns;
-    station->worker_busy[job->worker] = true;
+        station->workers[job->worker].jobs++;
+    }
+    station->workers[job->worker].busy = true;
     station->running_count++;
     station->idle_waits = 0;
-    station->ready_count--;
     *slice = (struct station_slice){job->seen.id, job->user, job->worker, job->seen.layers_done, job->slice_layers};
+}
+
+static void hold(struct station *station, struct job *job)
+{
+    struct job **at = &station->workers[job->worker].held;
+    while (*at)
+        at = &(*at)->next_held;
+    job->state = JOB_HELD;
+    job->next_held = NULL;
+    *at = job;
+}
+
+/* Starts a job that was held for a worker which is idle now; false: there is none. */
+static bool start_held(struct station *station, int64_t now_ns, struct station_slice *slice)
+{
+    for (uint32_t i = 0; i < station->worker_count; i++) {
+        struct worker *worker = &station->workers[i];
+        struct job *job = worker->held;
+        if (worker->busy || !job)
+            continue;
+        worker->held = job->next_held;
+        start_slice(station, job, now_ns, slice);
+        return true;
+    }
+    return false;
+}
+
+/* Asks the scheduler until there is a job that an idle worker can run. Returns as station_dispatch. */
+static int start_picked(struct station *station, int64_t now_ns, struct station_slice *slice, struct error *error)
+{
+    while (station->ready_count > 0) {
+        struct napm_pick pick = {.size = sizeof(pick), .wake_ns = INT64_MAX};
+        int32_t status = call_pick(station, now_ns, &pick);
+        if (status == NAPM_WAIT)
+            return accept_wait(station, pick.wake_ns, now_ns) ? repeat_failure(station, error) : 0;
+        struct job *job = status == NAPM_OK ? accept_pick(station, &pick) : refuse_status(station, "pick()", status);
+        if (!job)
+            return repeat_failure(station, error);
+        uint32_t left = job->seen.layer_count - job->seen.layers_done;
+        job->slice_layers = pick.layer_count < left ? pick.layer_count : left;
+        station->ready_count--;
+        if (job->slices == 0)
+            job->worker = idle_worker(station);
+        if (!station->workers[job->worker].busy) {
+            start_slice(station, job, now_ns, slice);
+            return 1;
+        }
+        hold(station, job);
+    }
+    return 0;
 }
 
 int station_dispatch(struct station *station, int64_t now_ns, struct station_slice *slice, struct error *error)
@@ -332,17 +408,9 @@ int station_dispatch(struct station *station, int64_t now_ns, struct station_sli
         return repeat_failure(station, error);
     station->now_ns = now_ns;
     station->wake_ns = INT64_MAX;
-    if (station->ready_count == 0 || station->running_count == station->worker_count)
+    if (station->running_count == station->worker_count)
         return 0;
-    struct napm_pick pick = {.size = sizeof(pick), .wake_ns = INT64_MAX};
-    int32_t status = call_pick(station, now_ns, &pick);
-    if (status == NAPM_WAIT)
-        return accept_wait(station, pick.wake_ns, now_ns) ? repeat_failure(station, error) : 0;
-    struct job *job = status == NAPM_OK ? accept_pick(station, &pick) : refuse_status(station, "pick()", status);
-    if (!job)
-        return repeat_failure(station, error);
-    start_slice(station, job, pick.layer_count, now_ns, slice);
-    return 1;
+    return start_held(station, now_ns, slice) ? 1 : start_picked(station, now_ns, slice, error);
 }
 
 static struct station_end end_of(const struct job *job, int64_t now_ns, bool cancelled)
@@ -366,7 +434,7 @@ static void end_slice(struct station *station, struct job *job, int64_t now_ns)
     for (uint32_t i = 0; i < job->slice_layers; i++)
         job->seen.remaining_ns -= job->seen.layer_ns[job->seen.layers_done++];
     job->running_ns += now_ns - job->dispatched_ns;
-    station->worker_busy[job->worker] = false;
+    station->workers[job->worker].busy = false;
     station->running_count--;
 }
 

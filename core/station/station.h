@@ -35,7 +35,7 @@ struct station_job {
 struct station_slice {
     uint64_t job; /* id */
     void *user;
-    uint32_t worker; /* which worker is to run it */
+    uint32_t worker; /* which worker is to run it: for all slices of a job the same */
     uint32_t first_layer; /* of the job's own layers, 0.. */
     uint32_t layer_count; /* 1 or more, never more than are left */
 };

@@ -23,7 +23,7 @@ struct puppet {
     int note_count;
     struct napm_job *last_ready;
     int32_t status; /* the next answer of pick() */
-    struct napm_pick answer;
+    struct napm_pick answer, then; /* `then`: the answer after the next, where it has a job */
     int picks;
 };
 
@@ -43,6 +43,9 @@ static int32_t puppet_pick(void *self, int64_t now_ns, struct napm_pick *pick)
     (void)now_ns;
     assert_int_equal(pick->size, sizeof(*pick));
     *pick = puppet->answer;
+    if (puppet->then.job)
+        puppet->answer = puppet->then;
+    puppet->then.job = 0;
     puppet->picks++;
     return puppet->status;
 }
@@ -224,6 +227,41 @@ static void workers_run_jobs_side_by_side_and_are_used_again(void **state)
     station_free(stage.station);
 }
 
+static void a_job_stays_with_its_worker_and_leaves_the_other_to_others(void **state)
+{
+    (void)state;
+    struct stage stage;
+    struct station_end end;
+    struct error error;
+    stage_open(&stage, 2);
+    for (uint64_t i = 1; i <= 3; i++)
+        assert_int_equal(arrive(stage.station, job_of(0, i, 4), 0), i);
+    will_pick(&stage, 1, 1);
+    assert_int_equal(dispatch(stage.station, 0).worker, 0);
+    assert_int_equal(station_slice_done(stage.station, 1, 1, &end, &error), 0);
+    will_pick(&stage, 2, 1);
+    assert_int_equal(dispatch(stage.station, 1).worker, 1); /* not the one that job 1 needs */
+    assert_int_equal(station_slice_done(stage.station, 2, 2, &end, &error), 0);
+    will_pick(&stage, 1, 1);
+    assert_int_equal(dispatch(stage.station, 2).worker, 0);
+    will_pick(&stage, 3, 2);
+    assert_int_equal(dispatch(stage.station, 2).worker, 1);
+    assert_int_equal(station_slice_done(stage.station, 1, 3, &end, &error), 0);
+    will_pick(&stage, 2, 3); /* its worker is busy: it is held, and the scheduler is asked for worker 0 */
+    stage.puppet.then = (struct napm_pick){sizeof(struct napm_pick), 1, 1, INT64_MAX};
+    struct station_slice slice = dispatch(stage.station, 3);
+    assert_int_equal(slice.job, 1);
+    assert_int_equal(slice.worker, 0);
+    assert_int_equal(station_slice_done(stage.station, 3, 4, &end, &error), 0);
+    int asked = stage.puppet.picks;
+    slice = dispatch(stage.station, 4); /* what was held comes first, unasked, as it was picked */
+    assert_int_equal(slice.job, 2);
+    assert_int_equal(slice.worker, 1);
+    assert_int_equal(slice.layer_count, 3);
+    assert_int_equal(stage.puppet.picks, asked);
+    station_free(stage.station);
+}
+
 static void a_slice_that_was_not_running_is_an_error_of_the_caller(void **state)
 {
     (void)state;
@@ -311,6 +349,36 @@ static void cancelling_a_stream_spares_the_others_and_lets_the_running_slice_end
     dispatch(stage.station, 9);
     assert_int_equal(station_slice_done(stage.station, other, 12, &end, &error), 1);
     assert_false(end.cancelled);
+    station_free(stage.station);
+}
+
+static void a_held_job_can_be_cancelled(void **state)
+{
+    (void)state;
+    struct stage stage;
+    struct station_end end;
+    struct error error;
+    stage_open(&stage, 2);
+    assert_int_equal(arrive(stage.station, job_of(0, 1, 4), 0), 1);
+    will_pick(&stage, 1, 1);
+    assert_int_equal(dispatch(stage.station, 0).worker, 0);
+    assert_int_equal(station_slice_done(stage.station, 1, 1, &end, &error), 0);
+    assert_int_equal(arrive(stage.station, job_of(1, 2, 4), 1), 2);
+    will_pick(&stage, 2, 1);
+    assert_int_equal(dispatch(stage.station, 1).worker, 1);
+    assert_int_equal(arrive(stage.station, job_of(2, 3, 4), 1), 3);
+    assert_int_equal(station_slice_done(stage.station, 2, 2, &end, &error), 0);
+    will_pick(&stage, 3, 1);
+    assert_int_equal(dispatch(stage.station, 2).worker, 0); /* both have a job: the first of them */
+    will_pick(&stage, 1, 1);
+    stage.puppet.then = (struct napm_pick){sizeof(struct napm_pick), 1, 2, INT64_MAX};
+    assert_int_equal(dispatch(stage.station, 2).job, 2);
+    struct ends ends = {.count = 0};
+    station_cancel_stream(stage.station, 0, 3, note_end, &ends);
+    assert_int_equal(ends.count, 1);
+    assert_int_equal(station_slice_done(stage.station, 3, 4, &end, &error), 0);
+    will_pick(&stage, 3, 1);
+    assert_int_equal(dispatch(stage.station, 4).job, 3);
     station_free(stage.station);
 }
 
@@ -509,6 +577,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_runs_slice_by_slice_to_its_end),
         cmocka_unit_test(workers_run_jobs_side_by_side_and_are_used_again),
+        cmocka_unit_test(a_job_stays_with_its_worker_and_leaves_the_other_to_others),
+        cmocka_unit_test(a_held_job_can_be_cancelled),
         cmocka_unit_test(a_slice_that_was_not_running_is_an_error_of_the_caller),
         cmocka_unit_test(a_waiting_scheduler_is_asked_again_at_its_time_or_with_the_next_event),
         cmocka_unit_test(cancelling_a_stream_spares_the_others_and_lets_the_running_slice_end),
