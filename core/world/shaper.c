@@ -11,6 +11,12 @@
 #include "core/base/clock.h"
 #include "core/base/memory.h"
 
+/*
+ * Waking up takes tens of microseconds, differently each time. So the timer goes off this much early, and the rest of the
+ * time is spent looking at the clock: at most this long for each event of a link.
+ */
+#define WAKE_EARLY_NS (80 * NS_PER_US)
+
 /* One link, or the links of one medium. */
 struct group {
     struct link_net *net;
@@ -58,7 +64,7 @@ static void arm(struct shaper *shaper)
     shaper->armed_ns = next_ns;
     struct itimerspec when = {{0, 0}, {0, 0}};
     if (next_ns != INT64_MAX) {
-        int64_t at_ns = next_ns > 0 ? next_ns : 1;
+        int64_t at_ns = next_ns > WAKE_EARLY_NS ? next_ns - WAKE_EARLY_NS : 1;
         when.it_value = (struct timespec){.tv_sec = at_ns / NS_PER_S, .tv_nsec = at_ns % NS_PER_S};
     }
     timerfd_settime(shaper->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
@@ -71,6 +77,8 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
     (void)what;
     if (read(fd, &expirations, sizeof(expirations)) < 0 && errno == EAGAIN)
         return;
+    while (clock_now_ns() < shaper->armed_ns)
+        ;
     shaper->armed_ns = INT64_MAX;
     for (uint32_t i = 0; i < shaper->group_count; i++) {
         struct group *group = &shaper->groups[i];
