@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -61,6 +62,7 @@ int data_connect(struct data_link *data, const char *host, uint16_t port, const 
     }
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    fcntl(fd, F_SETFL, 0); /* reading may wait now */
     data->fd = fd;
     struct frame_header hello = {.kind = FRAME_HELLO, .stream = node_index};
     const void *content = secret;
@@ -80,4 +82,39 @@ int data_send(struct data_link *data, struct frame_header *header, const int64_t
     if (header->kind == FRAME_TASK)
         atomic_fetch_add(&data->sent_bytes, header->tensor_bytes);
     return status;
+}
+
+static void *run_reader(void *argument)
+{
+    struct data_link *data = argument;
+    struct error error = {0};
+    int status;
+    data->reader.waits = true;
+    do {
+        status = frame_read(&data->reader, data->fd, &data->receiver, &error);
+    } while (status > 0);
+    if (status == 0)
+        error_set(&error, ERROR_RUN, "the controller has closed the data connection");
+    data->ended(data->receiver.context, &error);
+    return NULL;
+}
+
+int data_listen(struct data_link *data, const struct frame_receiver *receiver,
+                void (*ended)(void *context, const struct error *why), struct error *error)
+{
+    data->receiver = *receiver;
+    data->ended = ended;
+    if (pthread_create(&data->thread, NULL, run_reader, data))
+        return error_set(error, ERROR_RUN, "a thread for the data connection cannot be started");
+    data->is_read = true;
+    return 0;
+}
+
+void data_stop(struct data_link *data)
+{
+    if (!data->is_read)
+        return;
+    shutdown(data->fd, SHUT_RDWR);
+    pthread_join(data->thread, NULL);
+    data->is_read = false;
 }

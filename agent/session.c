@@ -3,6 +3,7 @@
 #include "agent/session.h"
 
 #include <event2/event.h>
+#include <event2/thread.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -27,14 +28,15 @@ struct session {
     struct control control;
     struct data_link data;
     struct event_base *base;
-    struct event *control_event, *data_event, *sample_timer, *alive_timer;
+    struct event *control_event, *data_end, *sample_timer, *alive_timer;
+    struct error data_trouble; /* why the data connection has ended */
     struct catalogue *catalogue;
     struct compute *compute; /* until the work takes it over */
     struct work *work; /* NULL: not configured */
     struct stress *stress;
     struct monitor monitor;
     uint32_t node_index;
-    uint8_t *scratch; /* for content that is received but not used */
+    uint8_t *scratch; /* for content that is received but not used; the data connection's thread's */
     size_t scratch_bytes;
     int exit_code;
 };
@@ -114,17 +116,20 @@ static int end_frame(void *context, const struct frame_header *header, struct er
     return data_send(&session->data, &reply, NULL, NULL, NULL, 0, error);
 }
 
-static void on_data(evutil_socket_t fd, short what, void *context)
+/* On the data connection's thread. */
+static void on_data_end(void *context, const struct error *why)
 {
     struct session *session = context;
-    struct frame_receiver receiver = {.context = session, .begin = begin_frame, .end = end_frame};
-    struct error error = {0};
-    int status = frame_read(&session->data.reader, fd, &receiver, &error);
+    session->data_trouble = *why;
+    event_active(session->data_end, EV_READ, 0);
+}
+
+static void end_without_data(evutil_socket_t fd, short what, void *context)
+{
+    struct session *session = context;
+    (void)fd;
     (void)what;
-    if (status == 0)
-        error_set(&error, ERROR_RUN, "the controller has closed the data connection");
-    if (status <= 0)
-        fail(session, &error);
+    fail(session, &session->data_trouble);
 }
 
 /* ---- samples */
@@ -248,8 +253,10 @@ static int connect_data(struct session *session, const Wire__ConnectData *asked,
     if (data_connect(&session->data, asked->host, (uint16_t)asked->port, asked->secret.data, session->node_index,
                      error))
         return -1;
-    session->data_event = event_new(session->base, session->data.fd, EV_READ | EV_PERSIST, on_data, session);
-    event_add(session->data_event, NULL);
+    const struct frame_receiver receiver = {.context = session, .begin = begin_frame, .end = end_frame};
+    session->data_end = event_new(session->base, -1, 0, end_without_data, session);
+    if (data_listen(&session->data, &receiver, on_data_end, error))
+        return -1;
     Wire__Connected body = WIRE__CONNECTED__INIT;
     Wire__Message message = WIRE__MESSAGE__INIT;
     message.body_case = WIRE__MESSAGE__BODY_CONNECTED;
@@ -261,16 +268,18 @@ static int send_probes(struct session *session, const Wire__Probe *asked, struct
 {
     if (asked->bytes == 0 || asked->bytes > CONTENT_BYTES_MAX || asked->count > PROBES_MAX)
         return error_set(error, ERROR_RUN, "a probe of %" PRIu64 " bytes is not made", asked->bytes);
-    if (make_scratch(session, asked->bytes, error))
-        return -1;
-    memset(session->scratch, 0, (size_t)asked->bytes);
-    const void *filler = session->scratch;
-    for (uint32_t i = 0; i < asked->count; i++) {
+    void *buffer = memory_try_aligned((size_t)asked->bytes);
+    if (!buffer)
+        return error_set(error, ERROR_RUN, "no memory for a probe of %" PRIu64 " bytes", asked->bytes);
+    memset(buffer, 0, (size_t)asked->bytes);
+    const void *filler = buffer;
+    int status = 0;
+    for (uint32_t i = 0; i < asked->count && status == 0; i++) {
         struct frame_header header = {.kind = FRAME_PROBE, .stream = asked->link, .task = i};
-        if (data_send(&session->data, &header, NULL, &filler, &asked->bytes, 1, error))
-            return -1;
+        status = data_send(&session->data, &header, NULL, &filler, &asked->bytes, 1, error);
     }
-    return 0;
+    free(buffer);
+    return status;
 }
 
 static void start_stress(struct session *session, const Wire__Stress *asked)
@@ -377,13 +386,14 @@ static void free_event(struct event *event)
 /* Frees everything, unless a layer is still running: then the process just ends. */
 static void end_session(struct session *session)
 {
+    data_stop(&session->data); /* its thread uses the work */
     if (session->work && !work_stop(session->work))
         _exit(session->exit_code);
     stress_stop(session->stress);
     compute_close(session->compute);
     catalogue_close(session->catalogue);
     free_event(session->control_event);
-    free_event(session->data_event);
+    free_event(session->data_end);
     free_event(session->sample_timer);
     free_event(session->alive_timer);
     event_base_free(session->base);
@@ -393,15 +403,6 @@ static void end_session(struct session *session)
     free(session->scratch);
 }
 
-static struct event_base *make_base(void)
-{
-    struct event_config *config = event_config_new();
-    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_PRECISE_TIMER);
-    struct event_base *base = event_base_new_with_config(config);
-    event_config_free(config);
-    return base;
-}
-
 int session_run(int control_read_fd, int control_write_fd)
 {
     struct session session = {.exit_code = 0};
@@ -409,7 +410,8 @@ int session_run(int control_read_fd, int control_write_fd)
     control_open(&session.control, control_read_fd, control_write_fd);
     data_init(&session.data);
     monitor_open(&session.monitor);
-    session.base = make_base();
+    evthread_use_pthreads(); /* the data connection's thread tells the loop of its end */
+    session.base = event_base_new();
     session.control_event = event_new(session.base, control_read_fd, EV_READ | EV_PERSIST, on_control, &session);
     if (!session.control_event || event_add(session.control_event, NULL) || send_hello(&session, &error)) {
         log_error("agent", "%s", error.text[0] ? error.text : "the control connection cannot be watched");

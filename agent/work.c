@@ -448,8 +448,8 @@ static void post(struct work *work, struct job *job)
     pthread_mutex_lock(&work->lock);
     *work->last_job = job;
     work->last_job = &job->next;
-    pthread_cond_signal(&work->wake);
     pthread_mutex_unlock(&work->lock);
+    pthread_cond_signal(&work->wake);
 }
 
 void work_load_model(struct work *work, uint32_t model, const char *path, const char *hash)
@@ -558,11 +558,11 @@ int work_start_task(struct work *work, uint32_t stream, uint64_t task, int64_t d
 {
     pthread_mutex_lock(&work->lock);
     struct work_stream *found = find_stream(work, stream);
-    if (found) {
+    if (found)
         insert_pending(work, (struct pending){(uint32_t)(found - work->streams), task, due_ns});
-        pthread_cond_signal(&work->wake);
-    }
     pthread_mutex_unlock(&work->lock);
+    if (found)
+        pthread_cond_signal(&work->wake);
     return found ? 0 : -1;
 }
 

@@ -189,7 +189,7 @@ static int read_portion(struct frame_reader *reader, int fd, const struct frame_
         wanted += pieces[i].iov_len;
     if (header)
         pieces[message.msg_iovlen++] = (struct iovec){reader->ahead, sizeof(reader->ahead)};
-    ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT);
+    ssize_t got = recvmsg(fd, &message, reader->waits ? 0 : MSG_DONTWAIT);
     if (got < 0 && errno == EINTR)
         return 1;
     if (got < 0 && errno == EAGAIN)

@@ -76,6 +76,7 @@ struct frame_reader {
     uint8_t *layers, *payload;
     size_t layers_got, layers_bytes, payload_got, payload_bytes;
     uint8_t ahead[FRAME_AHEAD_BYTES];
+    bool waits; /* reading waits for bytes: the socket's reader has nothing else to do */
     uint64_t received_bytes; /* in all */
 };
 
@@ -86,7 +87,10 @@ int frame_reader_room(struct frame_reader *reader, struct iovec pieces[2]); /* h
 int frame_reader_advance(struct frame_reader *reader, size_t count, const struct frame_receiver *receiver,
                          struct error *error);
 
-/* Reads what is there from a socket, without waiting. 1: go on; 0: the peer has closed between frames; -1: error. */
+/*
+ * Reads what is there from a socket; waits only where the reader was told to, and nothing is there. 1: go on; 0: the peer
+ * has closed between frames; -1: error.
+ */
 int frame_read(struct frame_reader *reader, int fd, const struct frame_receiver *receiver, struct error *error);
 
 /*

@@ -79,6 +79,7 @@ void drive_tick(struct drive *drive, int64_t now_ns)
     }
     if (!drive->over)
         check_backends(drive, now_ns);
+    drive_work_done(drive, workers_await(drive->world->workers, false)); /* the device that was to tell may be lost */
     for (uint32_t i = 0; i < drive->scenario->stream_count && !drive->over; i++)
         arrivals_advance(&drive->streams[i], now_ns);
 }

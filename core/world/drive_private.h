@@ -40,7 +40,7 @@ struct task {
     bool failing; /* ends as failed as soon as nobody uses it */
     int64_t due_ns, device_began_ns, device_ended_ns, arrived_ns, station_ended_ns, returned_ns; /* monotonic clock */
     int64_t remote_ns;
-    uint32_t slices, home; /* worker that computes it */
+    uint32_t slices;
     uint64_t digest;
     struct task_room *room;
     struct worker_item item;

@@ -362,6 +362,10 @@ int drive_frame_end(struct drive *drive, struct peer *peer, const struct frame_h
         end_task_frame(task);
         return 0;
     }
+    if (task->in_slice)
+        drive_work_done(drive, workers_await(drive->world->workers, true));
+    if (drive->streams[header->stream].tasks[header->task] != task)
+        return 0; /* it had failed, and was only waited for */
     task->returned_ns = header->ended_ns;
     if (task->state == TASK_AT_STATION)
         task->came_early = true;
@@ -394,13 +398,17 @@ static void came_down(struct world *world, struct passage *passage)
     peer_send(&world->nodes[task->stream->spec->device].peer, &task->out, &header, task->room->result);
 }
 
-/* On the worker's thread: where the link is not shaped, the result need not wait for the event loop. */
-static void send_result(struct worker_item *item)
+/*
+ * On the worker's thread: where the link is not shaped, the result need not wait for the event loop, which will hear of
+ * it from the device. So the worker's end is not announced, except where a job waits for the worker.
+ */
+static bool send_result(struct worker_item *item)
 {
     struct task *task = item->user;
     const struct frame_header header = result_header(task, FRAME_RESULT);
     struct world *world = task->stream->drive->world;
     task->sent_down = peer_send_now(&world->nodes[task->stream->spec->device].peer, &header, task->room->result);
+    return task->sent_down;
 }
 
 /* On a shaped link the content travels while the link's time runs, so that its own time does not come on top. */
@@ -488,8 +496,6 @@ static void post_slice(struct drive *drive, const struct station_slice *slice)
 {
     struct task *task = slice->user;
     struct stream_run *stream = task->stream;
-    if (slice->first_layer == 0)
-        task->home = slice->worker; /* where its activations are: the later slices must run there too */
     task->slices++;
     task->in_slice = true;
     drive->slices_running++;
@@ -507,7 +513,7 @@ static void post_slice(struct drive *drive, const struct station_slice *slice)
     task->finishes_itself =
         item->last && item->result && shaper_is_direct(drive->world->shaper, stream->spec->link, LINK_DOWN);
     item->finished = task->finishes_itself ? send_result : NULL;
-    workers_post(drive->world->workers, task->home, item);
+    workers_post(drive->world->workers, slice->worker, item);
 }
 
 static int ask_station(struct drive *drive, struct station_slice *slice, struct error *error)
@@ -533,4 +539,6 @@ void tasks_dispatch(struct drive *drive)
     }
     if (status < 0)
         drive_fail(drive, &error);
+    else if (station_jobs(drive->station) > drive->slices_running)
+        drive_work_done(drive, workers_await(drive->world->workers, true));
 }

@@ -35,8 +35,9 @@ struct workers {
     struct worker *items;
     uint32_t count;
     int done_fd;
-    pthread_mutex_t done_lock;
+    pthread_mutex_t done_lock; /* guards what follows */
     struct worker_item *first_done, **last_done;
+    bool awaited; /* the next piece of work that ends is to be announced in any case */
     pthread_mutex_t sleep_lock; /* for sleeps that a cancel ends */
     pthread_cond_t sleep_wake;
     atomic_bool cancelled;
@@ -165,8 +166,7 @@ static int run_slice(struct worker *worker, struct worker_item *item)
         keep_outputs(worker, item);
     }
     item->ended_ns = clock_now_ns();
-    if (item->last && item->finished)
-        item->finished(item);
+    item->is_quiet = item->last && item->finished && item->finished(item);
     return 0;
 }
 
@@ -196,8 +196,9 @@ static void hand_back(struct workers *workers, struct worker_item *item)
     pthread_mutex_lock(&workers->done_lock);
     *workers->last_done = item;
     workers->last_done = &item->next;
+    bool announce = workers->awaited || !item->is_quiet;
     pthread_mutex_unlock(&workers->done_lock);
-    while (write(workers->done_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+    while (announce && write(workers->done_fd, &one, sizeof(one)) < 0 && errno == EINTR)
         ;
 }
 
@@ -328,8 +329,8 @@ void workers_post(struct workers *workers, uint32_t number, struct worker_item *
     pthread_mutex_lock(&worker->lock);
     *worker->last = item;
     worker->last = &item->next;
-    pthread_cond_signal(&worker->wake);
     pthread_mutex_unlock(&worker->lock);
+    pthread_cond_signal(&worker->wake); /* not before: it would wake up only to wait for the lock */
 }
 
 int workers_done_fd(const struct workers *workers)
@@ -337,15 +338,21 @@ int workers_done_fd(const struct workers *workers)
     return workers->done_fd;
 }
 
+struct worker_item *workers_await(struct workers *workers, bool next)
+{
+    pthread_mutex_lock(&workers->done_lock);
+    struct worker_item *items = workers->first_done;
+    workers->first_done = NULL;
+    workers->last_done = &workers->first_done;
+    workers->awaited = next && !items;
+    pthread_mutex_unlock(&workers->done_lock);
+    return items;
+}
+
 struct worker_item *workers_take_done(struct workers *workers)
 {
     uint64_t count;
     while (read(workers->done_fd, &count, sizeof(count)) < 0 && errno == EINTR)
         ;
-    pthread_mutex_lock(&workers->done_lock);
-    struct worker_item *items = workers->first_done;
-    workers->first_done = NULL;
-    workers->last_done = &workers->first_done;
-    pthread_mutex_unlock(&workers->done_lock);
-    return items;
+    return workers_await(workers, false);
 }

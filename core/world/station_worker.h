@@ -41,12 +41,16 @@ struct worker_item {
     const void *const *arriving; /* tensors; valid until the last slice is done */
     struct compute_execution *execution; /* the worker's, kept here between slices */
     uint8_t *result; /* where the last slice copies the outputs, padded as in a frame; NULL: not wanted */
-    /* Called by the last slice, on the worker's thread, once the result and ended_ns stand; NULL: nothing */
-    void (*finished)(struct worker_item *item);
+    /*
+     * Called by the last slice, on the worker's thread, once the result and ended_ns stand; NULL: nothing. true: the
+     * caller will hear of the end in another way, so that it need not be announced.
+     */
+    bool (*finished)(struct worker_item *item);
     uint64_t digest; /* filled by the last slice: of the outputs */
     /* results */
     int64_t *layer_ns; /* WORK_PROFILE, WORK_SLICE: filled */
     int64_t began_ns, ended_ns;
+    bool is_quiet; /* done without being announced */
     int status;
     struct error error;
     struct worker_item *next;
@@ -69,5 +73,11 @@ int workers_done_fd(const struct workers *workers); /* readable when something i
 
 /* Takes all that is done, oldest first, linked by `next`; NULL: nothing. */
 struct worker_item *workers_take_done(struct workers *workers);
+
+/*
+ * The same without the descriptor, for work that may have ended without being announced. With `next`, where there is
+ * none, the next piece of work is announced in any case.
+ */
+struct worker_item *workers_await(struct workers *workers, bool next);
 
 #endif
