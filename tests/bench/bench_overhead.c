@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the platform adds to a task: its delay minus what the layers took, over an unshaped link, for AlexNet (CIFAR-10)
- * at cuts of 64 KiB and less. Usage: bench_overhead [MODEL [BACKEND]]. Also the memory table: an agent's resident size
- * above the weights that it holds.
+ * at cuts of 64 KiB and less: tasks that follow each other at once, and tasks at intervals in which all has become idle.
+ * Also the memory table: an agent's resident size above the weights that it holds.
+ * Usage: bench_overhead [MODEL [BACKEND [CUT]]].
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 #include "core/base/stats.h"
 #include "tests/world/world_trial.h"
 
-enum { TASKS = 400, WARMUP = 20 };
+enum { TASKS = 400, WARMUP = 20, ALL_CUTS = -1 };
 #define CUT_BYTES_MAX (64u << 10)
 
 static const char scenario_format[] =
@@ -20,7 +21,7 @@ static const char scenario_format[] =
     "nodes = ( { name = \"station\"; role = \"station\"; }, { name = \"pi\"; } );\n"
     "links = ( { from = \"pi\"; } );\n"
     "streams = ( { device = \"pi\"; model = \"model.onnx\"; tasks = %d;\n"
-    "  arrivals = { plugin = \"closed-loop\"; }; } );\n"
+    "  arrivals = { %s }; } );\n"
     "run = { warmup_tasks = %d; };\n";
 
 struct column {
@@ -77,18 +78,18 @@ static void print_row(struct trial *trial, uint32_t cut, uint64_t cut_bytes)
     fflush(stdout);
 }
 
-int main(int argc, char **argv)
+/* Every cut, or one, under one way of arriving. */
+static int print_table(const char *model, const char *backend, const char *arrivals, int only_cut)
 {
-    const char *model = argc > 1 ? argv[1] : "alexnet-cifar10", *backend = argc > 2 ? argv[2] : "onednn";
     char text[2048];
-    uint32_t layers = 1;
-    snprintf(text, sizeof(text), scenario_format, backend, TASKS, WARMUP);
-    printf("platform overhead per task: %s, %s, unshaped loopback, %d tasks a cut, one after the other; us\n", model,
-           backend, TASKS - WARMUP);
+    uint32_t layers = UINT32_MAX; /* until the model is known */
+    snprintf(text, sizeof(text), scenario_format, backend, TASKS, arrivals, WARMUP);
+    printf("platform overhead per task: %s, %s, unshaped loopback, %d tasks a cut, %s; us\n", model, backend,
+           TASKS - WARMUP, arrivals);
     printf(" cut   cut KiB | overhead:   p90      p99 |   start transmit   queue  return |   compute | agent: weights "
            "MiB, "
            "rest of resident MiB\n");
-    for (uint32_t cut = 0; cut <= layers; cut++) {
+    for (uint32_t cut = only_cut == ALL_CUTS ? 0 : (uint32_t)only_cut; cut <= layers; cut++) {
         struct trial trial;
         struct error error = {0};
         uint64_t bytes = 0;
@@ -103,6 +104,18 @@ int main(int argc, char **argv)
             print_row(&trial, cut, bytes);
         }
         trial_end(&trial);
+        if (only_cut != ALL_CUTS)
+            break;
     }
     return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const arrivals[] = {"plugin = \"closed-loop\";", "plugin = \"periodic\"; period = \"15ms\";"};
+    const char *model = argc > 1 ? argv[1] : "alexnet-cifar10", *backend = argc > 2 ? argv[2] : "onednn";
+    int status = 0;
+    for (size_t i = 0; i < sizeof(arrivals) / sizeof(arrivals[0]) && status == 0; i++)
+        status = print_table(model, backend, arrivals[i], argc > 3 ? atoi(argv[3]) : ALL_CUTS);
+    return status;
 }
