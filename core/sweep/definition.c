@@ -9,6 +9,7 @@
 
 #include "core/base/memory.h"
 #include "core/scenario/reader.h"
+#include "core/sweep/outcome.h"
 
 struct sweep_private {
     struct arena arena;
@@ -38,11 +39,16 @@ struct definition {
     struct variant *variants; /* at least one: a nameless one where the file has none */
     struct axis *axes;
     size_t scenario_count, variant_count, axis_count;
+    struct sweep_tolerance *tolerances;
+    size_t tolerance_count;
     uint32_t repeat;
     int64_t seed;
 };
 
 static const char *const keys[] = {"name", "scenario", "scenarios", "set", "variants", "grid", "repeat", "seed", NULL};
+static const char *const suite_keys[] = {"name", "scenario", "scenarios", "set",     "variants",
+                                         "grid", "repeat",   "seed",      "metrics", NULL};
+static const char *const metric_keys[] = {"metric", "tolerance", NULL};
 static const char *const variant_keys[] = {"name", "set", NULL};
 static const char *const axis_keys[] = {"path", "values", NULL};
 
@@ -205,17 +211,62 @@ static int read_grid(struct definition *it, const struct value *root)
     return 0;
 }
 
-static int read_all(struct definition *it, const struct value *root, const char *path, const char **name)
+static int read_tolerance(struct definition *it, const struct value *group, struct sweep_tolerance *tolerance)
+{
+    static const char example[] = "{ metric = \"mean_delay\"; tolerance = \"2%\"; }";
+    const char *names[OUTCOME_METRICS];
+    if (group->type != VALUE_GROUP)
+        return reader_fail(&it->reader, group->where, "a metric must be a group, such as %s", example);
+    if (reader_check_keys(&it->reader, group, "a metric", metric_keys) != 0)
+        return -1;
+    int named = reader_get_text(&it->reader, group, "metric", &tolerance->metric);
+    if (named == 0)
+        return reader_fail(&it->reader, group->where, "which metric? It goes like %s", example);
+    if (named < 0 || reader_get_share(&it->reader, group, "tolerance", &tolerance->share) < 0)
+        return -1;
+    for (int i = 0; i < OUTCOME_METRICS; i++) {
+        names[i] = outcome_metric_kinds[i].name;
+        if (strcmp(names[i], tolerance->metric) == 0)
+            return 0;
+    }
+    reader_fail(&it->reader, tree_member(group, "metric")->where, "there is no metric \"%s\"", tolerance->metric);
+    return reader_suggest(&it->reader, tolerance->metric, names, OUTCOME_METRICS);
+}
+
+/* A suite that says nothing of metrics watches the mean delay and lost tasks. */
+static int read_metrics(struct definition *it, const struct value *root)
+{
+    static struct sweep_tolerance usual[] = {{"mean_delay", 0.02}, {"lost_tasks", 0}};
+    const struct value *list = tree_member(root, "metrics");
+    it->tolerances = usual;
+    it->tolerance_count = sizeof(usual) / sizeof(usual[0]);
+    if (!list)
+        return 0;
+    if (list->type != VALUE_LIST || list->count == 0)
+        return reader_fail(&it->reader, list->where,
+                           "metrics must be a list of groups, such as "
+                           "( { metric = \"mean_delay\"; tolerance = \"2%%\"; } )");
+    it->tolerances = ARENA_ARRAY(it->reader.arena, struct sweep_tolerance, list->count);
+    it->tolerance_count = list->count;
+    for (size_t i = 0; i < list->count; i++)
+        if (read_tolerance(it, list->items[i], &it->tolerances[i]) != 0)
+            return -1;
+    return 0;
+}
+
+static int read_all(struct definition *it, const struct value *root, const char *path, bool suite, const char **name)
 {
     it->repeat = 1;
     it->seed = 1;
-    if (reader_check_keys(&it->reader, root, "a sweep", keys) != 0 ||
+    if (reader_check_keys(&it->reader, root, suite ? "a suite" : "a sweep", suite ? suite_keys : keys) != 0 ||
         reader_get_text(&it->reader, root, "name", name) < 0 ||
         reader_get_count(&it->reader, root, "repeat", 1, SWEEP_MOST_POINTS, &it->repeat) < 0 ||
         reader_get_integer(&it->reader, root, "seed", 0, INT64_MAX / 2, &it->seed) < 0 ||
         read_scenarios(it, root, path) != 0 || read_settings(&it->reader, root, &it->common) != 0)
         return -1;
-    return read_variants(it, root) != 0 ? -1 : read_grid(it, root);
+    if (read_variants(it, root) != 0 || read_grid(it, root) != 0)
+        return -1;
+    return suite ? read_metrics(it, root) : 0;
 }
 
 /* ---- points ---- */
@@ -304,14 +355,14 @@ static int digest_files(struct sweep *sweep, const struct file_map *file, const 
     return result;
 }
 
-static int fill(struct sweep *sweep, const struct file_map *file, struct error *error)
+static int fill(struct sweep *sweep, const struct file_map *file, bool suite, struct error *error)
 {
     struct arena *arena = &sweep->private_part->arena;
     struct definition it = {.reader = {.arena = arena, .error = error}};
     char *text = arena_text(arena, "%.*s", (int)file->size, (const char *)file->bytes);
     size_t combinations = 0, points = 0;
     const struct value *root = tree_parse(arena, text, sweep->path, error);
-    if (!root || read_all(&it, root, sweep->path, &sweep->name) != 0 || digest_files(sweep, file, &it) != 0 ||
+    if (!root || read_all(&it, root, sweep->path, suite, &sweep->name) != 0 || digest_files(sweep, file, &it) != 0 ||
         count_points(&it, sweep->path, &combinations, &points) != 0)
         return -1;
     if (!sweep->name) {
@@ -319,12 +370,14 @@ static int fill(struct sweep *sweep, const struct file_map *file, struct error *
         sweep->name = slash ? slash + 1 : sweep->path;
     }
     sweep->scenario_count = it.scenario_count;
+    sweep->tolerances = it.tolerances;
+    sweep->tolerance_count = it.tolerance_count;
     sweep->points = ARENA_ARRAY(arena, struct sweep_point, points);
     fill_points(&it, combinations, sweep);
     return 0;
 }
 
-struct sweep *sweep_open(const char *path, struct error *error)
+struct sweep *sweep_open(const char *path, bool suite, struct error *error)
 {
     struct file_map file;
     if (file_map(path, &file, error) != 0)
@@ -332,7 +385,7 @@ struct sweep *sweep_open(const char *path, struct error *error)
     struct sweep *sweep = NEW(struct sweep);
     sweep->private_part = NEW(struct sweep_private);
     sweep->path = arena_copy(&sweep->private_part->arena, path);
-    if (fill(sweep, &file, error) != 0) {
+    if (fill(sweep, &file, suite, error) != 0) {
         sweep_close(sweep);
         sweep = NULL;
     }

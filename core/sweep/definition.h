@@ -6,6 +6,7 @@
 #ifndef NAPM_SWEEP_DEFINITION_H
 #define NAPM_SWEEP_DEFINITION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,12 @@ struct sweep_point {
     uint32_t repetition;
 };
 
+/* What a regression suite asks of a metric. */
+struct sweep_tolerance {
+    const char *metric; /* one of `outcome_metric_kinds` */
+    double share; /* worse by more than this share of the old value is a regression; of shares: by so many points */
+};
+
 struct sweep {
     const char *name;
     const char *path;
@@ -30,13 +37,18 @@ struct sweep {
     struct sweep_point *points; /* replications of one combination follow each other */
     size_t point_count;
     size_t scenario_count;
+    const struct sweep_tolerance *tolerances; /* of a suite */
+    size_t tolerance_count;
     struct sweep_private *private_part;
 };
 
 #define SWEEP_MOST_POINTS 1000000
 
-/* Reads and checks; everything belongs to the sweep. NULL on error, which begins with "file:line". */
-struct sweep *sweep_open(const char *path, struct error *error);
+/*
+ * Reads and checks; everything belongs to the sweep. `suite`: a regression suite, which is a sweep with metrics. NULL on
+ * error, which begins with "file:line".
+ */
+struct sweep *sweep_open(const char *path, bool suite, struct error *error);
 void sweep_close(struct sweep *sweep);
 
 /* What is particular about a point: its scenario, variant and varied settings, in one line. free() it. */

@@ -8,11 +8,11 @@ cd "$work" || exit 1
 napm model new tiny-cnn -o tiny.onnx >/dev/null
 cat >base.cfg <<'END'
 name = "base";
-nodes = ( { name = "station"; role = "station"; }, { name = "pi"; count = 2; cpu = 0.5; } );
+nodes = ( { name = "station"; role = "station"; gflops = 1.0; }, { name = "pi"; count = 2; gflops = 0.05; } );
 links = ( { from = "pi"; rate = "1Mbit"; delay = "1ms"; } );
 streams = ( { device = "pi"; model = "tiny.onnx"; tasks = 200; arrivals = { plugin = "poisson"; interval = "20ms"; }; } );
-backend = { plugin = "replay"; gflops = 0.05; };
 partitioner = { plugin = "station-only"; };
+backend = { plugin = "reference"; };
 scheduler = { plugin = "fifo"; };
 END
 cat >grid.cfg <<'END'
