@@ -344,7 +344,7 @@ struct worker_item *workers_await(struct workers *workers, bool next)
     struct worker_item *items = workers->first_done;
     workers->first_done = NULL;
     workers->last_done = &workers->first_done;
-    workers->awaited = next && !items;
+    workers->awaited = (workers->awaited || next) && !items;
     pthread_mutex_unlock(&workers->done_lock);
     return items;
 }
