@@ -85,7 +85,7 @@ int cmd_export(int argc, char **argv)
     };
     const struct cli_usage usage = {
         "napm export",
-        "[RUN]...",
+        "[RUN | sweep:N]...",
         "a whole run for other programs: tables, a trace, or plots",
         "csv       a folder with one file for each kind of rows (`napm result export` writes just one of them)\n"
         "perfetto  a trace that ui.perfetto.dev and chrome://tracing open: what each task did when and where\n"

@@ -49,6 +49,7 @@ static int make_report(const struct report_options *options, char **names, int c
     int result = reported_open(&runs, options->common.db, names, count, error);
     json_t *document = result == 0 ? report_document(runs.ledger, runs.entries, runs.count, &limits, error) : NULL;
     if (document) {
+        json_object_set(document, "failed_points", runs.failed_points);
         char *output = output_name(options, &runs);
         result = write_document(options, document, output, error);
         if (result == 0 && strcmp(output, "-") != 0)
@@ -77,12 +78,13 @@ int cmd_report(int argc, char **argv)
     };
     const struct cli_usage usage = {
         "napm report",
-        "[RUN]...",
+        "[RUN | sweep:N]...",
         "a page of charts about one run or many, in one file without network",
-        "RUN is a number from `napm result list`, or a range of them (12-20); without it the newest is shown.\n"
+        "RUN is a number from `napm result list`, or a range of them (12-20); sweep:N (or sweep:last) stands for\n"
+        "the runs of a sweep. Without either the newest run is shown.\n"
         "Of several runs, the settings in which they differ (--set, plugins, devices) become the axes of curves; runs\n"
         "that differ in the seed only are repetitions, from which the curves' 95 % bands come.",
-        "  napm report 12 -o run12.html\n  napm report 12-20 -o rates.html",
+        "  napm report 12 -o run12.html\n  napm report sweep:last -o rates.html",
         table,
         OPTIONS_COUNT(table),
         0,

@@ -2,12 +2,15 @@
 /* The runs that `napm report` and `napm export` are about, read from the ledger. */
 #include "core/cli/reported.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/memory.h"
 #include "core/cli/progress.h"
 #include "core/cli/recorded.h"
 #include "core/cli/report.h"
+#include "core/ledger/sweeps.h"
 
 typedef ARRAY_OF(struct report_entry) entry_list;
 
@@ -33,16 +36,74 @@ static int add_run(struct reported *reported, entry_list *entries, int64_t run, 
     return 0;
 }
 
+/* ---- sweeps ---- */
+
+#define SWEEP_PREFIX "sweep:"
+
+/* The sweep that the text after the prefix names. -1 with an error. */
+static int64_t find_sweep(struct ledger *ledger, const char *name, struct error *error)
+{
+    struct sweep_row *sweeps;
+    size_t count;
+    int64_t found = -1;
+    if (sweeps_list(ledger, &sweeps, &count, error) != 0)
+        return -1;
+    for (size_t i = 0; i < count && found < 0; i++) {
+        char *number = text_format("%" PRId64, sweeps[i].id);
+        if (strcmp(name, "last") == 0 || strcmp(name, number) == 0)
+            found = sweeps[i].id;
+        free(number);
+    }
+    sweeps_free(sweeps, count);
+    if (found < 0)
+        error_set(error, ERROR_INPUT, "there is no sweep \"%s\"; `napm sweep --list` names the sweeps", name);
+    return found;
+}
+
+/* The runs of the sweep's points; points that failed are noted. */
+static int add_sweep(struct reported *reported, const char *name, struct recorded_runs *runs, struct error *error)
+{
+    struct point_row *points;
+    size_t count;
+    int64_t sweep = find_sweep(reported->ledger, name, error);
+    if (sweep < 0 || sweeps_points(reported->ledger, sweep, &points, &count, error) != 0)
+        return -1;
+    if (!reported->failed_points)
+        reported->failed_points = json_array();
+    for (size_t i = 0; i < count; i++) {
+        if (points[i].state == POINT_FAILED)
+            json_array_append_new(reported->failed_points,
+                                  json_pack("{s:s, s:I, s:s*}", "settings", points[i].label, "seed",
+                                            (json_int_t)points[i].seed, "cause", points[i].cause));
+        if (points[i].run > 0)
+            *ARRAY_ADD(&runs->all) = points[i].run;
+    }
+    sweeps_points_free(points, count);
+    return 0;
+}
+
+static int find_runs(struct reported *reported, char **names, int count, struct recorded_runs *runs,
+                     struct error *error)
+{
+    for (int i = 0; i < count; i++) {
+        bool is_sweep = strncmp(names[i], SWEEP_PREFIX, strlen(SWEEP_PREFIX)) == 0;
+        int result = is_sweep ? add_sweep(reported, names[i] + strlen(SWEEP_PREFIX), runs, error)
+                              : recorded_runs(reported->ledger, &names[i], 1, runs, error);
+        if (result != 0)
+            return -1;
+    }
+    if (runs->all.count == 0)
+        return error_set(error, ERROR_INPUT, "none of the points has a run yet");
+    return 0;
+}
+
 int reported_open(struct reported *reported, const char *db, char **names, int count, struct error *error)
 {
-    char last[] = "last";
-    char *newest[] = {last};
+    char last[] = "last", *newest[] = {last};
     entry_list entries = {0};
     struct recorded_runs runs = {0};
     reported->ledger = recorded_open(db, error);
-    int result = reported->ledger
-                     ? recorded_runs(reported->ledger, count ? names : newest, count ? count : 1, &runs, error)
-                     : -1;
+    int result = reported->ledger ? find_runs(reported, count ? names : newest, count ? count : 1, &runs, error) : -1;
     progress_start();
     for (size_t i = 0; result == 0 && i < runs.all.count; i++)
         result = add_run(reported, &entries, runs.all.items[i], error);
@@ -60,5 +121,6 @@ void reported_close(struct reported *reported)
         query_run_free((struct run_summary *)reported->entries[i].summary);
     }
     free(reported->entries);
+    json_decref(reported->failed_points);
     ledger_close(reported->ledger);
 }

@@ -11,11 +11,12 @@ struct reported {
     struct ledger *ledger;
     struct report_entry *entries;
     size_t count;
+    json_t *failed_points; /* of sweeps: an array of {settings, seed, cause}; NULL where no sweep was named */
 };
 
 /*
- * Reads the runs named: numbers, ranges of them (12-20), or none for the newest run. reported_close is due in either
- * case.
+ * Reads the runs named: numbers, ranges of them (12-20), the runs of a sweep (sweep:3, sweep:last), or none for the newest
+ * run. reported_close is due in either case.
  */
 int reported_open(struct reported *reported, const char *db, char **names, int count, struct error *error);
 void reported_close(struct reported *reported);

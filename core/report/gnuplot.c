@@ -25,16 +25,17 @@ static void put_name(FILE *file, const char *name)
 
 /* ---- one run ---- */
 
-static void put_quantiles(FILE *file, const char *name, const json_t *distribution)
+/* Blocks are parted by two empty lines. */
+static void put_quantiles(FILE *file, const char *separator, const char *name, const json_t *distribution)
 {
     const json_t *quantiles = json_object_get(distribution, "quantiles_ns"), *delay;
     size_t i, last = json_array_size(quantiles);
     if (last == 0)
         return;
+    fputs(separator, file);
     put_name(file, name);
     fputc('\n', file);
     json_array_foreach(quantiles, i, delay) fprintf(file, "%.6f %.4f\n", ms(delay), (double)i / (double)(last - 1));
-    fputs("\n\n", file);
 }
 
 /* A block for all tasks, then one for each stream. */
@@ -43,9 +44,9 @@ static void put_delays(FILE *file, const json_t *run)
     const json_t *distributions = json_object_get(json_object_get(run, "detail"), "distributions"), *stream;
     size_t i;
     fputs("# delay in ms, share of the tasks that took no longer\n", file);
-    put_quantiles(file, "all", json_object_get(distributions, "all"));
+    put_quantiles(file, "", "all", json_object_get(distributions, "all"));
     json_array_foreach(json_object_get(distributions, "streams"), i, stream)
-        put_quantiles(file, json_string_value(json_object_get(stream, "stream")), stream);
+        put_quantiles(file, "\n\n", json_string_value(json_object_get(stream, "stream")), stream);
 }
 
 static void put_phases(FILE *file, const json_t *run)
@@ -125,8 +126,8 @@ static const char script_head[] =
     "# For paper sizes, other formats and fonts change the next line (pngcairo, pdfcairo, cairolatex ...).\n"
     "set terminal svg size 900,540 noenhanced background \"white\"\n"
     "set linetype 1 lc rgb \"#0072b2\" lw 2\nset linetype 2 lc rgb \"#e69f00\" lw 2\n"
-    "set linetype 3 lc rgb \"#009e73\" lw 2\nset linetype 4 lc rgb \"#cc79a7\" lw 2\n"
-    "set linetype 5 lc rgb \"#d55e00\" lw 2\nset linetype 6 lc rgb \"#56b4e9\" lw 2\n"
+    "set linetype 3 lc rgb \"#cc79a7\" lw 2\nset linetype 4 lc rgb \"#009e73\" lw 2\n"
+    "set linetype 5 lc rgb \"#56b4e9\" lw 2\nset linetype 6 lc rgb \"#d55e00\" lw 2\n"
     "set grid\n";
 
 static const char script_run[] =
@@ -163,9 +164,23 @@ static void put_script(FILE *file, const json_t *document)
     fputs(json_array_size(json_object_get(document, "runs")) == 1 ? script_run : script_points, file);
 }
 
+/* Whether some task ended well. */
+static bool has_figures(const json_t *document)
+{
+    const json_t *point;
+    size_t i;
+    json_array_foreach(
+        json_object_get(document, "points"), i,
+        point) if (json_is_number(json_object_get(json_object_get(json_object_get(point, "metrics"), "mean_delay_ns"),
+                                                  "mean"))) return true;
+    return false;
+}
+
 int report_export_gnuplot(const json_t *document, const char *folder, struct error *error)
 {
     const json_t *runs = json_object_get(document, "runs"), *run = json_array_get(runs, 0);
+    if (!has_figures(document))
+        return error_set(error, ERROR_INPUT, "there is nothing to plot: no task of it has ended well");
     if (report_make_folder(folder, error) != 0 || write_file(folder, "plot.gp", put_script, document, error) != 0)
         return -1;
     if (json_array_size(runs) > 1)

@@ -162,9 +162,28 @@ static json_t *distinct_values(json_t *const *settings, size_t count, const char
     return values;
 }
 
+/* Of each run the number of its value among those of all runs: equal texts say that two settings vary together. */
+static char *pattern_of(json_t *const *settings, size_t count, const char *name, const json_t *values)
+{
+    json_t *pattern = json_array();
+    for (size_t i = 0; i < count; i++) {
+        size_t at = 0;
+        while (strcmp(json_string_value(json_array_get(values, at)), value_of(settings[i], name)) != 0)
+            at++;
+        json_array_append_new(pattern, json_integer((json_int_t)at));
+    }
+    char *text = json_dumps(pattern, JSON_COMPACT);
+    json_decref(pattern);
+    return text;
+}
+
+/*
+ * A parameter that varies together with an earlier one (the number of devices with nodes.pi.count) is no axis of its own:
+ * it is named "with" that one.
+ */
 static json_t *parameters_of(json_t *const *settings, size_t count)
 {
-    json_t *names = json_object(), *parameters = json_array(), *value;
+    json_t *names = json_object(), *parameters = json_array(), *patterns = json_object(), *value;
     const char *name;
     for (size_t i = 0; i < count; i++)
         json_object_update_missing(names, settings[i]);
@@ -175,9 +194,18 @@ static json_t *parameters_of(json_t *const *settings, size_t count)
         json_t *parameter = json_pack("{s:s}", "name", name), *values = distinct_values(settings, count, name);
         add_numbers(parameter, values);
         json_object_set_new(parameter, "values", values);
-        json_array_append_new(parameters, parameter);
+        json_object_set_new(parameter, "with", json_array());
+        char *pattern = pattern_of(settings, count, name, values);
+        json_t *earlier = json_object_get(patterns, pattern);
+        if (earlier)
+            json_array_append_new(json_object_get(earlier, "with"), json_string(name));
+        else if (json_object_set(patterns, pattern, parameter) == 0)
+            json_array_append(parameters, parameter);
+        json_decref(parameter);
+        free(pattern);
     }
     json_decref(names);
+    json_decref(patterns);
     return parameters;
 }
 

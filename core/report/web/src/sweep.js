@@ -25,6 +25,9 @@ function headline(document) {
     ]);
 }
 
+/** A setting with those that vary together with it. */
+const titleOf = ({ name, with: others }) => [name, ...others].join(', ');
+
 /** The place of a value on the axis. */
 function placeOf(parameter, value) {
     const at = parameter.values.indexOf(value);
@@ -82,10 +85,10 @@ function curveFigure(document) {
                 formatter: (item) => (item.data?.text ? tell(item) : '') },
             legend: { type: 'scroll', top: 0, left: 0, textStyle: { color: style.text }, data: curves().map(({ name }) => name), pageTextStyle: { color: style.text } },
             xAxis: axis(style, x.numbers
-                ? { type: wide ? 'log' : 'value', min: 'dataMin', max: 'dataMax', name: x.name, axisTick: { customValues: places },
+                ? { type: wide ? 'log' : 'value', min: 'dataMin', max: 'dataMax', name: titleOf(x), axisTick: { customValues: places },
                     axisLabel: { customValues: places, formatter: (value) => x.values[places.findIndex((place) => Math.abs(place - value) <= 1e-9 * Math.abs(place))] ?? format(x.kind, value) },
                     splitLine: { show: false } }
-                : { type: 'category', data: x.values, name: x.name, boundaryGap: true }),
+                : { type: 'category', data: x.values, name: titleOf(x), boundaryGap: true }),
             yAxis: upright(style, { name: label, axisLabel: { formatter: (value) => format(kind, value) },
                 ...(chosen.log ? { type: 'log', min: lowest, max: highest } : { type: 'value', min: 0, max: highest > 0 ? highest * 1.05 : undefined }) }),
             series,
@@ -99,12 +102,12 @@ function curveFigure(document) {
         option,
         controls: (redraw) => {
             const place = element('span', { class: 'controls' });
-            const names = parameters.map(({ name }) => [name, name]);
+            const names = parameters.map((parameter) => [parameter.name, titleOf(parameter)]);
             const fill = () => place.replaceChildren(
                 choice('metric', metrics.map(({ key, label }) => [key, label]), chosen.metric, (value) => change('metric', value)),
                 choice('over', names, chosen.x, (value) => change('x', value)),
                 parameters.length > 1 && choice('lines for', [['', 'nothing'], ...names.filter(([name]) => name !== chosen.x)], chosen.lines, (value) => change('lines', value)),
-                ...rest().map((parameter) => choice(parameter.name, ordered(parameter).map((value) => [value, value]), fixedValue(parameter),
+                ...rest().map((parameter) => choice(titleOf(parameter), ordered(parameter).map((value) => [value, value]), fixedValue(parameter),
                     (value) => { chosen.fixed[parameter.name] = value; redraw(); })));
             const change = (key, value) => {
                 chosen[key] = value;
@@ -139,6 +142,12 @@ function whisker(color, api) {
     return { type: 'group', children: [line(low, high), tick(low), tick(high)] };
 }
 
+/** Points of a sweep that never came to a run, or whose run failed. */
+function failedTable({ failed_points: failed }) {
+    return failed?.length > 0 && element('details', { class: 'card', open: true }, element('summary', {}, `${count(failed.length)} points failed`),
+        table('Points that failed, and why', [['settings', (point) => point.settings], ['seed', (point) => String(point.seed)], ['cause', (point) => point.cause]], failed));
+}
+
 function runTable(document) {
     const settings = new Map(document.points.flatMap((point) => point.runs.map((run) => [run, point.settings])));
     return element('section', { class: 'card' }, element('h3', {}, 'All runs'), table('All runs', [
@@ -157,5 +166,5 @@ export function sweepPart(document) {
     return element('div', { class: 'sweep' }, headline(document),
         document.left_out.length > 0 && element('p', { class: 'note' }, document.left_out.join(' ')),
         curves ? curveFigure(document) : element('p', { class: 'banner' }, 'These runs differ in no setting but the seed, so there are no curves to draw.'),
-        runTable(document));
+        failedTable(document), runTable(document));
 }

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A trace is what the viewers ask for: check_trace.py TRACE TASKS
+
+Slices of one thread do not overlap, every arrow begins, goes on and ends within slices, every process and thread with
+slices has a name, and the phases of every task add up to its delay in TASKS (tasks.csv of the same run)."""
+import collections
+import csv
+import json
+import sys
+
+trace = json.load(open(sys.argv[1], encoding="utf-8"))
+tasks = [row for row in csv.DictReader(open(sys.argv[2], newline="", encoding="utf-8")) if row["status"] == "ok"]
+events = trace["traceEvents"]
+names = {(event["name"], event["pid"], event["tid"]) for event in events if event["ph"] == "M"}
+threads = collections.defaultdict(list)
+spent = collections.Counter()
+for event in events:
+    if event["ph"] == "X":
+        assert event["dur"] > 0
+        assert ("process_name", event["pid"], 0) in names and ("thread_name", event["pid"], event["tid"]) in names, event
+        threads[event["pid"], event["tid"]].append((round(event["ts"] * 1000), round(event["dur"] * 1000)))
+        spent[event["name"]] += round(event["dur"] * 1000)
+for slices in threads.values():
+    slices.sort()
+    for (begin, length), (later, _) in zip(slices, slices[1:]):
+        assert begin + length <= later, "slices of one thread overlap"
+flows = collections.defaultdict(list)
+for event in events:
+    if event["ph"] in "stf":
+        flows[event["id"]].append((event["ts"], event["ph"]))
+        at = round(event["ts"] * 1000)
+        assert any(begin <= at <= begin + length for begin, length in threads[event["pid"], event["tid"]]), event
+for steps in flows.values():
+    kinds = "".join(kind for _, kind in sorted(steps))
+    assert kinds[0] == "s" and kinds[-1] == "f" and set(kinds[1:-1]) <= {"t"}, kinds
+phases = ["local_ns", "transmit_ns", "queue_ns", "remote_ns", "return_ns"]
+moved = [task for task in tasks if sum(int(task[phase]) > 0 for phase in phases) > 1]  # others stay where they are
+assert len(flows) == len(moved), (len(flows), len(moved))
+for task in tasks:
+    name = f"{task['stream']} #{task['task']}"
+    assert spent[name] == int(task["delay_ns"]), (name, spent[name], task["delay_ns"])
+assert any(event["ph"] == "C" for event in events), "no samples"
