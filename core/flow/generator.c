@@ -24,6 +24,7 @@ int generator_open(struct generator *generator, struct catalogue *catalogue, con
     else if (!hook->next || !hook->completed || !hook->interval_ns)
         instance_misbehaved(generator->instance, error, "its table " NAPM_LOADGEN_ARRIVALS " lacks a function");
     else {
+        generator->serialised = generator->instance->entry->plugin->threading == NAPM_THREADS_SERIALISED;
         generator->reactive = hook->interval_ns(generator->instance->self) <= 0;
         return 0;
     }
@@ -35,6 +36,18 @@ void generator_close(struct generator *generator)
 {
     instance_close(generator->instance);
     generator->instance = NULL;
+}
+
+static void enter(const struct generator *generator)
+{
+    if (generator->serialised)
+        instance_lock(generator->instance);
+}
+
+static void leave(const struct generator *generator)
+{
+    if (generator->serialised)
+        instance_unlock(generator->instance);
 }
 
 static int refuse(const struct generator *generator, int32_t status, struct error *error)
@@ -50,9 +63,9 @@ static int refuse(const struct generator *generator, int32_t status, struct erro
 
 int generator_next(struct generator *generator, int64_t now_ns, int64_t *at_ns, struct error *error)
 {
-    instance_lock(generator->instance);
+    enter(generator);
     int32_t status = generator->hook.next(generator->instance->self, now_ns, at_ns);
-    instance_unlock(generator->instance);
+    leave(generator);
     if (status < 0 || status > NAPM_END || (status == NAPM_WAIT && generator->unfinished == 0))
         return refuse(generator, status, error);
     generator->unfinished += status == NAPM_OK;
@@ -62,7 +75,7 @@ int generator_next(struct generator *generator, int64_t now_ns, int64_t *at_ns, 
 void generator_ended(struct generator *generator, int64_t now_ns, uint64_t task, bool failed)
 {
     generator->unfinished--;
-    instance_lock(generator->instance);
+    enter(generator);
     generator->hook.completed(generator->instance->self, now_ns, task, failed);
-    instance_unlock(generator->instance);
+    leave(generator);
 }

@@ -15,6 +15,7 @@ struct generator {
     const char *stream; /* its name: the caller's */
     uint64_t unfinished; /* starts given whose tasks have not ended */
     bool reactive; /* starts depend on the ends of tasks */
+    bool serialised; /* calls take its plugin's lock */
 };
 
 /*

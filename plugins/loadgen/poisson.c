@@ -48,7 +48,7 @@ static int32_t next(void *self, int64_t now_ns, int64_t *at_ns)
     (void)now_ns;
     struct poisson *poisson = self;
     double unit = poisson->host->random_unit(poisson->host); /* below 1, so the logarithm is finite */
-    poisson->last_ns += -log1p(-unit) * (double)poisson->interval_ns;
+    poisson->last_ns += -log(1 - unit) * (double)poisson->interval_ns;
     if (poisson->last_ns > 9e18) /* the clock ends here */
         return NAPM_END;
     *at_ns = (int64_t)poisson->last_ns;
