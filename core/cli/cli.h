@@ -43,6 +43,7 @@ int cmd_report(int argc, char **argv);
 int cmd_result(int argc, char **argv);
 int cmd_sweep(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
+int cmd_regress(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
 #endif

@@ -29,6 +29,7 @@ static const struct cli_command commands[] = {
     {"export", "a whole run for other programs: tables, a trace, or plots", cmd_export},
     {"sweep", "run scenarios over a grid of settings", cmd_sweep},
     {"compare", "tell differences between runs from noise", cmd_compare},
+    {"regress", "fail where plugins have become worse than a baseline", cmd_regress},
     {"version", "versions of napm and of what it is built on", cmd_version},
 };
 
