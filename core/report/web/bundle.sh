@@ -1,18 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # The report's page from its sources: bundle.sh SOURCES WORK OUTPUT
-# Works in the folder WORK (where node_modules comes to lie), which may be SOURCES itself. npm fetches what the lock
-# file names, by its digests, and runs none of its scripts.
+# Works on copies in the folder WORK, where node_modules comes to lie. npm fetches what the lock file names, by its digests,
+# and runs none of its scripts.
 set -eu
 sources=$(cd "$1" && pwd) output=$3
 mkdir -p "$2"
 work=$(cd "$2" && pwd)
-if [ "$sources" != "$work" ]; then
-    rm -rf "$work/src"
-    (cd "$sources" && cp -Rp package.json package-lock.json .npmrc build.js page.html src "$work")
-    chmod -R u+w "$work/src"
-    (cd "$work" && chmod u+w package.json package-lock.json .npmrc build.js page.html)
-fi
+rm -rf "$work/src"
+(cd "$sources" && cp -Rpf package.json package-lock.json .npmrc build.js page.html src "$work")
+chmod -R u+w "$work"
 (
     cd "$work"
     # shellcheck disable=SC3013 # dash knows -nt as well

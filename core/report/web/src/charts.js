@@ -66,6 +66,16 @@ export function axis(style, own) {
     };
 }
 
+const mostRows = 24;
+
+/** Height of a chart with so many rows: beyond some, a slider beside it (see rowSlider) takes the reader on. */
+export const rowsHeight = (rows) => Math.max(340, Math.min(rows, mostRows) * 26 + 96);
+
+export function rowSlider(style, rows) {
+    return rows > mostRows && [{ type: 'slider', yAxisIndex: 0, startValue: 0, endValue: mostRows - 1, left: 0, width: 14, filterMode: 'none',
+        brushSelect: false, showDetail: false, showDataShadow: false, borderColor: style.line }];
+}
+
 /** The y axis's name stands over it, upright. */
 export function upright(style, own) {
     return axis(style, { nameLocation: 'end', nameGap: 12, ...own, nameTextStyle: { color: style.faint, align: 'left' } });

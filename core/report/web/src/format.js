@@ -36,5 +36,6 @@ export function difference(predicted, measured) {
     if (!Number.isFinite(predicted) || !Number.isFinite(measured) || !measured)
         return '–';
     const part = (predicted - measured) / measured;
-    return `${part > 0 ? '+' : part < 0 ? '−' : '±'}${share(Math.abs(part))}`;
+    const text = (100 * Math.abs(part)).toFixed(1);
+    return `${text === '0.0' ? '±' : part > 0 ? '+' : '−'}${text} %`;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One run: what it was, what it came to, and its charts.
-import { axis, figure, lineStyle, phases, upright } from './charts.js';
+import { axis, figure, lineStyle, phases, rowsHeight, rowSlider, upright } from './charts.js';
 import { choice, element, switches, table } from './dom.js';
 import { count, difference, duration, format, share } from './format.js';
 import { timelineFigure } from './timeline.js';
@@ -49,11 +49,10 @@ function boxOf(quantiles) {
     return [at(0.05), at(0.25), at(0.5), at(0.75), at(0.95)];
 }
 
-function delayFigure(distributions) {
+function delayFigure(distributions, height) {
     const { all } = distributions;
     const parts = [{ ...all, stream: 'all' }, ...distributions.streams].filter((part) => part.tasks > 0);
     const lines = parts.length === 2 ? parts.slice(1) : parts;
-    const beyond = all.beyond ? ` ${count(all.beyond)} longer tasks lie beyond the right edge.` : '';
     let kind = 'ecdf';
     const options = {
         ecdf: (style) => ({
@@ -61,14 +60,14 @@ function delayFigure(distributions) {
             xAxis: axis(style, { type: 'value', scale: true, name: 'delay', axisLabel: { formatter: duration } }),
             yAxis: upright(style, { type: 'value', min: 0, max: 1, name: 'share of tasks', axisLabel: { formatter: share } }),
             series: lines.map((part, i) => ({
-                name: part.stream, type: 'line', symbol: 'circle', symbolSize: 7, showSymbol: false,
+                name: part.stream, type: 'line', z: part.stream === 'all' ? 3 : 2, symbol: 'circle', symbolSize: 7, showSymbol: false,
                 lineStyle: { width: part.stream === 'all' ? 3 : 1.6, type: lineStyle(i) },
                 data: part.quantiles_ns.map((delay, q) => [delay, q / (part.quantiles_ns.length - 1)]),
             })),
         }),
         histogram: (style) => ({
             tooltip: { ...tip(style), trigger: 'axis' },
-            xAxis: axis(style, { type: 'category', name: 'delay', data: all.histogram.map((_, i) => duration(distributions.bins_from_ns + (i + 0.5) * distributions.bin_ns)) }),
+            xAxis: axis(style, { type: 'category', name: all.beyond ? `delay (${count(all.beyond)} longer ones are not shown)` : 'delay', data: all.histogram.map((_, i) => duration(distributions.bins_from_ns + (i + 0.5) * distributions.bin_ns)) }),
             yAxis: upright(style, { type: 'value', name: 'tasks' }),
             series: distributions.streams.filter((part) => part.tasks > 0).map((part) => ({ name: part.stream, type: 'bar', stack: 'all', barCategoryGap: '4%', data: part.histogram })),
         }),
@@ -82,8 +81,9 @@ function delayFigure(distributions) {
         }),
     };
     return figure({
+        height,
         title: 'Delay of the tasks',
-        about: `From when a task was due on its device to when its result was back there.${beyond}`,
+        about: `From when a task was due on its device to when its result was back there.`,
         label: `Distribution of the delay: median ${duration(boxOf(all.quantiles_ns)[2])}, half of the tasks between ${duration(boxOf(all.quantiles_ns)[1])} and ${duration(boxOf(all.quantiles_ns)[3])}`,
         controls: (redraw) => [switches('show as', [['ecdf', 'cumulative'], ['histogram', 'histogram'], ['box', 'boxes']], kind, (chosen) => { kind = chosen; redraw(); })],
         option: (style) => options[kind](style),
@@ -107,10 +107,12 @@ function phaseFigure(streams) {
         title: 'Where the time goes',
         about: 'Mean of each phase; together they are the mean delay. Local includes the wait for the device.',
         label: `Phases of ${rows.length} streams, stacked`,
-        height: () => Math.max(340, labels().length * 26 + 96),
+        height: () => rowsHeight(labels().length),
         controls: (redraw) => [element('label', {}, element('input', { type: 'checkbox', onchange: (event) => { predicted = event.target.checked; redraw(); } }), ' beside the prediction')],
         option: (style) => ({
             tooltip: { ...tip(style), trigger: 'axis', axisPointer: { type: 'shadow' }, valueFormatter: duration },
+            dataZoom: rowSlider(style, labels().length) || [],
+            grid: { left: labels().length > 24 ? 24 : 8, right: 24, top: 40, bottom: 40, containLabel: true },
             xAxis: axis(style, { type: 'value', name: 'mean time', axisLabel: { formatter: duration } }),
             yAxis: axis(style, { type: 'category', inverse: true, data: labels() }),
             series: phases.map((phase) => ({ name: phase, type: 'bar', stack: 'delay', barMaxWidth: 40, itemStyle: { color: style.phases[phase] }, data: values(phase) })),
@@ -197,10 +199,11 @@ function cutFigure(cuts, streams) {
         title: 'Where the models were cut',
         about: 'Share of each stream\'s tasks by the number of layers that ran on the device.',
         label: 'Heat map of streams and cuts',
-        height: Math.max(340, cuts.length * 24 + 110),
+        height: rowsHeight(cuts.length),
         option: (style) => ({
             legend: { show: false },
-            grid: { left: 8, right: 90, top: 12, bottom: 40, containLabel: true },
+            dataZoom: rowSlider(style, cuts.length) || [],
+            grid: { left: cuts.length > 24 ? 24 : 8, right: 90, top: 12, bottom: 40, containLabel: true },
             tooltip: { ...tip(style), formatter: ({ value: [cut, stream, part, tasks] }) => `${cuts[stream].stream}\n${words(cut, stream)}\n${share(part)} (${count(tasks)} tasks)` },
             xAxis: axis(style, { type: 'category', data: Array.from({ length: most }, (_, i) => i), name: 'layers on the device', splitArea: { show: false } }),
             yAxis: axis(style, { type: 'category', inverse: true, data: cuts.map((row) => row.stream) }),
@@ -285,7 +288,7 @@ export function runPart(run) {
         : 'The charts of this run are not in this page; napm report with its number shows them.');
     return element('div', { class: 'run' }, about(run), headline(run), ...verdict(run),
         ...(counted ? [
-            element('div', { class: 'two' }, delayFigure(detail.distributions), phaseFigure(run.streams)),
+            element('div', { class: 'two' }, delayFigure(detail.distributions, rowsHeight(run.streams.length)), phaseFigure(run.streams)),
             element('div', { class: 'two' }, predictionFigure(run.streams), activityFigure(detail.activity)),
             detail.timeline.task.length > 0 && timelineFigure(detail, run.streams),
             element('div', { class: 'two' }, cutFigure(detail.cuts, run.streams), nodeFigure(detail.samples)),

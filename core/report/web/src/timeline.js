@@ -26,7 +26,9 @@ function barsOf(timeline, streams) {
                 bars.push({ row: rowOf.get(row), from, to: at, phase, task: i });
         }
     });
-    return { rows, bars };
+    const used = [...new Set(bars.map((bar) => bar.row))].sort((a, b) => a - b); // a device that computes nothing has no row
+    bars.forEach((bar) => { bar.row = used.indexOf(bar.row); });
+    return { rows: used.map((row) => rows[row]), bars };
 }
 
 /** Gives every bar a lane on which it overlaps no other; -1 where a row has too many. */
