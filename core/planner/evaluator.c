@@ -33,6 +33,18 @@ struct tally {
     double bound_ns, limit_ns;
 };
 
+/* What it costs a task to go over one link of its stream's way, with the link to itself. */
+struct crossing {
+    double *up_ns; /* by c; at layer_count that of the result, where it goes up */
+    double *up_air_s;
+    double down_ns, down_air_s; /* of the result */
+};
+
+/* A task that meets no other. */
+struct lone_task {
+    double ns, joules;
+};
+
 struct evaluator {
     struct napm_evaluator table;
     struct problem *problem;
@@ -43,9 +55,11 @@ struct evaluator {
     struct flow_stream *streams;
     struct source *sources;
     uint32_t *search_tasks, *predicted_tasks; /* by stream, warm-up included */
+    struct crossing **crossings; /* by stream and hop */
     double **isolated_ns; /* by stream and c */
-    double **energy_j; /* of one task, by stream and c */
-    uint32_t *cuts; /* of the plan being evaluated */
+    uint32_t *first_cuts; /* by stream: where its cuts begin among those of a plan */
+    uint32_t *cuts; /* of the plan being evaluated: as flow_run has them */
+    struct lone_task *lone; /* by stream: with these cuts */
     struct tally tally;
     /* memory */
     uint32_t *before_on_device; /* by stream: an earlier stream of the same device, or NAPM_NONE */
@@ -165,12 +179,12 @@ static uint32_t counted_tasks(const struct evaluator *evaluator, uint32_t stream
 }
 
 /* Each task is expected to take its isolated delay; how many tasks a reactive generator makes is not known beforehand. */
-static double least_total_ns(const struct evaluator *evaluator, const uint32_t *cuts)
+static double least_total_ns(const struct evaluator *evaluator)
 {
     double total_ns = 0;
     for (uint32_t i = 0; i < evaluator->problem->view.stream_count; i++)
         if (!evaluator->sources[i].reactive)
-            total_ns += counted_tasks(evaluator, i) * evaluator->isolated_ns[i][cuts[i]];
+            total_ns += counted_tasks(evaluator, i) * evaluator->lone[i].ns;
     return total_ns;
 }
 
@@ -189,7 +203,7 @@ static void count_task(struct evaluator *evaluator, const struct flow_task *task
     phases->return_ns += (double)task->return_ns;
     tally->bound_ns += (double)delay_ns;
     if (!evaluator->sources[task->stream].reactive)
-        tally->bound_ns -= evaluator->isolated_ns[task->stream][evaluator->cuts[task->stream]];
+        tally->bound_ns -= evaluator->lone[task->stream].ns;
 }
 
 static int task_ended(void *context, const struct flow_task *task)
@@ -207,14 +221,46 @@ static int task_ended(void *context, const struct flow_task *task)
 
 /* ---- memory */
 
+static uint32_t hops_of(const struct evaluator *evaluator, uint32_t stream)
+{
+    return evaluator->streams[stream].hop_count;
+}
+
 /* Do the weights of this stream's device part lie there already, for an earlier stream of the device? */
 static bool shares_on_device(const struct evaluator *evaluator, const uint32_t *cuts, uint32_t stream)
 {
     const struct problem_stream *streams = evaluator->problem->streams;
+    uint32_t cut = cuts[evaluator->first_cuts[stream]];
     for (uint32_t i = evaluator->before_on_device[stream]; i != NAPM_NONE; i = evaluator->before_on_device[i])
-        if (streams[i].model == streams[stream].model && cuts[i] == cuts[stream])
+        if (streams[i].model == streams[stream].model && cuts[evaluator->first_cuts[i]] == cut)
             return true;
     return false;
+}
+
+/* Of a problem without a model file only the two sides of cuts are known: there it is their upper bound. */
+static uint64_t bytes_of_range(const struct evaluator *evaluator, uint32_t stream, uint32_t first, uint32_t end)
+{
+    const struct problem_stream *known = &evaluator->problem->streams[stream];
+    uint64_t weights, activations;
+    if (known->source) {
+        model_part_memory(known->source, first, end, &weights, &activations);
+        return weights + activations;
+    }
+    if (!known->cuts)
+        return 0;
+    const struct scenario_cut *from = &known->cuts[first], *to = &known->cuts[end];
+    uint64_t whole = evaluator->problem->view.streams[stream]->layer_count == end;
+    return to->device_weight_bytes - from->device_weight_bytes +
+           (whole ? from->station_activation_bytes : to->device_activation_bytes);
+}
+
+/* What the stream's part between its device and the station needs on each relay. */
+static void add_relays(struct evaluator *evaluator, uint32_t stream, const uint32_t *cuts)
+{
+    for (uint32_t h = 1; h < hops_of(evaluator, stream); h++)
+        if (cuts[h] > cuts[h - 1])
+            evaluator->need_bytes[evaluator->streams[stream].hops[h].node] +=
+                bytes_of_range(evaluator, stream, cuts[h - 1], cuts[h]);
 }
 
 uint32_t evaluator_find_overfull(struct evaluator *evaluator, const uint32_t *cuts, uint64_t *need_bytes)
@@ -224,19 +270,22 @@ uint32_t evaluator_find_overfull(struct evaluator *evaluator, const uint32_t *cu
     evaluator->stamp++;
     for (uint32_t i = 0; i < view->stream_count; i++) {
         const struct problem_stream *stream = &evaluator->problem->streams[i];
+        const uint32_t *own = cuts + evaluator->first_cuts[i];
         if (!stream->cuts)
             continue;
-        const struct scenario_cut *cut = &stream->cuts[cuts[i]];
+        uint32_t last = own[hops_of(evaluator, i) - 1];
+        const struct scenario_cut *lower = &stream->cuts[own[0]], *upper = &stream->cuts[last];
         uint64_t *device = &evaluator->need_bytes[view->streams[i]->device];
         uint64_t *station = &evaluator->need_bytes[view->station];
-        uint32_t *stamp = &evaluator->stamps[stream->model][cuts[i]];
-        *device += cut->device_activation_bytes;
-        *station += cut->station_activation_bytes;
+        uint32_t *stamp = &evaluator->stamps[stream->model][last];
+        *device += lower->device_activation_bytes;
+        *station += upper->station_activation_bytes;
         if (!shares_on_device(evaluator, cuts, i))
-            *device += cut->device_weight_bytes;
+            *device += lower->device_weight_bytes;
         if (*stamp != evaluator->stamp)
-            *station += cut->station_weight_bytes;
+            *station += upper->station_weight_bytes;
         *stamp = evaluator->stamp;
+        add_relays(evaluator, i, own);
     }
     for (uint32_t node = 0; node < view->node_count; node++)
         if (view->nodes[node]->memory_bytes && evaluator->need_bytes[node] > view->nodes[node]->memory_bytes) {
@@ -246,14 +295,61 @@ uint32_t evaluator_find_overfull(struct evaluator *evaluator, const uint32_t *cu
     return NAPM_NONE;
 }
 
-static bool is_feasible(struct evaluator *evaluator, const uint32_t *cuts)
+uint32_t evaluator_find_unable(const struct evaluator *evaluator, const uint32_t *cuts)
 {
     const struct napm_problem *view = &evaluator->problem->view;
+    for (uint32_t i = 0; i < view->stream_count; i++) {
+        const struct flow_stream *flow = &evaluator->streams[i];
+        const int64_t *const *layer_ns = view->streams[i]->layer_ns;
+        uint32_t done = 0;
+        for (uint32_t h = 0; h < flow->hop_count; done = cuts[evaluator->first_cuts[i] + h++])
+            if (cuts[evaluator->first_cuts[i] + h] > done && !layer_ns[flow->hops[h].node])
+                return i;
+        if (done < flow->layer_count && !layer_ns[view->station])
+            return i;
+    }
+    return NAPM_NONE;
+}
+
+static bool is_feasible(struct evaluator *evaluator, const uint32_t *cuts)
+{
     uint64_t need;
-    for (uint32_t i = 0; i < view->stream_count; i++)
-        if (!view->streams[i]->cuts[cuts[i]]->feasible)
-            return false;
-    return evaluator_find_overfull(evaluator, cuts, &need) == NAPM_NONE;
+    return evaluator_find_unable(evaluator, cuts) == NAPM_NONE &&
+           evaluator_find_overfull(evaluator, cuts, &need) == NAPM_NONE;
+}
+
+/* ---- lone tasks */
+
+static struct lone_task lone_task(const struct evaluator *evaluator, uint32_t stream, const uint32_t *cuts)
+{
+    const struct napm_problem *view = &evaluator->problem->view;
+    const struct flow_stream *flow = &evaluator->streams[stream];
+    const struct crossing *crossings = evaluator->crossings[stream];
+    struct lone_task task = {0};
+    uint32_t done = 0, links = 0; /* layers done; links gone up */
+    while (links < flow->hop_count) {
+        const struct napm_problem_node *node = view->nodes[flow->hops[links].node];
+        double ns = (double)(flow->hops[links].until_ns[cuts[links]] - flow->hops[links].until_ns[done]);
+        done = cuts[links];
+        task.ns += ns;
+        task.joules += node->busy_w * ns / 1e9;
+        if (done == flow->layer_count && !flow->result_to_station)
+            break;
+        task.ns += crossings[links].up_ns[done];
+        task.joules += node->transmit_w * crossings[links].up_air_s[done];
+        links++;
+    }
+    if (done < flow->layer_count) {
+        double ns = (double)(flow->station_until_ns[flow->layer_count] - flow->station_until_ns[done]);
+        task.ns += ns;
+        task.joules += view->nodes[view->station]->busy_w * ns / 1e9;
+    }
+    while (flow->result_returns && links-- > 0) {
+        uint32_t sender = links + 1 < flow->hop_count ? flow->hops[links + 1].node : view->station;
+        task.ns += crossings[links].down_ns;
+        task.joules += view->nodes[sender]->transmit_w * crossings[links].down_air_s;
+    }
+    return task;
 }
 
 /* ---- results */
@@ -291,7 +387,7 @@ static double objective_of(const struct napm_objective *wish, const struct napm_
            wish->energy_per_j * result->energy_j / result->task_count + wish->miss * result->deadline_misses;
 }
 
-static void summarise(const struct evaluator *evaluator, const uint32_t *cuts, struct napm_evaluation *result)
+static void summarise(const struct evaluator *evaluator, struct napm_evaluation *result)
 {
     const struct tally *tally = &evaluator->tally;
     double total = 0, squares = 0, greatest = 0;
@@ -311,7 +407,7 @@ static void summarise(const struct evaluator *evaluator, const uint32_t *cuts, s
     result->p99_ns = quantile99(tally);
     result->deadline_misses = (double)tally->misses / tally->count;
     for (uint32_t i = 0; i < evaluator->problem->view.stream_count; i++)
-        result->energy_j += tally->counts[i] * evaluator->energy_j[i][cuts[i]];
+        result->energy_j += tally->counts[i] * evaluator->lone[i].joules;
     result->objective = objective_of(evaluator->problem->view.objective, result);
 }
 
@@ -390,8 +486,10 @@ static int run(struct evaluator *evaluator, const uint32_t *cuts, const uint32_t
     if (evaluator->cancel && atomic_load(evaluator->cancel))
         return error_set(error, ERROR_CANCELLED, "stopped while planning");
     mine.feasible = is_feasible(evaluator, cuts);
+    for (uint32_t i = 0; i < count; i++)
+        evaluator->lone[i] = lone_task(evaluator, i, cuts + evaluator->first_cuts[i]);
     tally->limit_ns = limit_ns * (1 + 1e-12); /* sums of rounded numbers */
-    tally->bound_ns = limit_ns < INFINITY ? least_total_ns(evaluator, cuts) : 0;
+    tally->bound_ns = limit_ns < INFINITY ? least_total_ns(evaluator) : 0;
     if (!mine.feasible || tally->bound_ns > tally->limit_ns) {
         say_infinite(evaluator, &mine);
         give_result(result, &mine);
@@ -408,7 +506,7 @@ static int run(struct evaluator *evaluator, const uint32_t *cuts, const uint32_t
     if (outcome > 0) {
         say_infinite(evaluator, &mine);
     } else {
-        summarise(evaluator, cuts, &mine);
+        summarise(evaluator, &mine);
         if (mine.phases)
             summarise_phases(evaluator, mine.phases);
     }
@@ -416,27 +514,46 @@ static int run(struct evaluator *evaluator, const uint32_t *cuts, const uint32_t
     return 0;
 }
 
-uint32_t evaluator_cut_of(const struct napm_problem *problem, uint32_t stream, const uint32_t *node_of_layer)
+int evaluator_read_way(const struct napm_problem *problem, uint32_t stream, const uint32_t *node_of_layer,
+                       uint32_t *cuts)
 {
     const struct napm_problem_stream *view = problem->streams[stream];
-    uint32_t c = 0;
-    while (c < view->layer_count && node_of_layer[c] == view->device)
-        c++;
-    for (uint32_t layer = c; layer < view->layer_count; layer++)
-        if (node_of_layer[layer] != problem->station)
-            return NAPM_NONE;
-    return c;
+    uint32_t place = 0, hops = view->route_count - 1;
+    for (uint32_t layer = 0; layer < view->layer_count; layer++)
+        while (view->route_nodes[place] != node_of_layer[layer]) {
+            if (place == hops)
+                return -1;
+            cuts[place++] = layer;
+        }
+    while (place < hops)
+        cuts[place++] = view->layer_count;
+    return 0;
 }
 
 static int32_t read_cuts(struct evaluator *evaluator, const struct napm_plan *plan)
 {
     const struct napm_problem *view = &evaluator->problem->view;
-    for (uint32_t i = 0; i < view->stream_count; i++) {
-        evaluator->cuts[i] = evaluator_cut_of(view, i, plan->node_of_layer[i]);
-        if (evaluator->cuts[i] == NAPM_NONE)
+    for (uint32_t i = 0; i < view->stream_count; i++)
+        if (evaluator_read_way(view, i, plan->node_of_layer[i], evaluator->cuts + evaluator->first_cuts[i]) != 0)
             return NAPM_ERR_INVALID;
-    }
     return NAPM_OK;
+}
+
+static void fill_way(const struct evaluator *evaluator, uint32_t stream, uint32_t c, uint32_t *cuts)
+{
+    for (uint32_t h = 0; h < hops_of(evaluator, stream); h++)
+        cuts[h] = c;
+}
+
+void evaluator_spread(const struct evaluator *evaluator, const uint32_t *cut_of_stream, uint32_t *cuts)
+{
+    for (uint32_t i = 0; i < evaluator->problem->view.stream_count; i++)
+        fill_way(evaluator, i, cut_of_stream[i], cuts + evaluator->first_cuts[i]);
+}
+
+uint32_t evaluator_cut_count(const struct evaluator *evaluator)
+{
+    return evaluator->first_cuts[evaluator->problem->view.stream_count];
 }
 
 static int32_t evaluate_cuts(struct evaluator *evaluator, double limit_ns, struct napm_evaluation *result)
@@ -465,7 +582,7 @@ static int32_t evaluate_cut(const struct napm_evaluator *table, const struct nap
     if (stream >= view->stream_count || c > view->streams[stream]->layer_count)
         return NAPM_ERR_INVALID;
     int32_t status = read_cuts(evaluator, plan);
-    evaluator->cuts[stream] = c;
+    fill_way(evaluator, stream, c, evaluator->cuts + evaluator->first_cuts[stream]);
     return status < 0 ? status : evaluate_cuts(evaluator, total_limit_ns, result);
 }
 
@@ -483,25 +600,13 @@ static uint32_t task_count(const struct napm_evaluator *table, uint32_t stream)
     return stream < evaluator->problem->view.stream_count ? counted_tasks(evaluator, stream) : 0;
 }
 
-/* Of a problem without a model file only the two sides of cuts are known: there it is their upper bound. */
 static uint64_t range_bytes(const struct napm_evaluator *table, uint32_t stream, uint32_t first, uint32_t end)
 {
     const struct evaluator *evaluator = table->context;
     const struct napm_problem *view = &evaluator->problem->view;
-    uint64_t weights, activations;
     if (stream >= view->stream_count || end > view->streams[stream]->layer_count || first >= end)
         return 0;
-    const struct problem_stream *known = &evaluator->problem->streams[stream];
-    if (known->source) {
-        model_part_memory(known->source, first, end, &weights, &activations);
-        return weights + activations;
-    }
-    if (!known->cuts)
-        return 0;
-    const struct scenario_cut *from = &known->cuts[first], *to = &known->cuts[end];
-    uint64_t before = to->device_activation_bytes, behind = from->station_activation_bytes;
-    return to->device_weight_bytes - from->device_weight_bytes +
-           (end == view->streams[stream]->layer_count ? behind : before);
+    return bytes_of_range(evaluator, stream, first, end);
 }
 
 const struct napm_evaluator *evaluator_table(const struct evaluator *evaluator)
@@ -536,33 +641,40 @@ static int64_t *sums(struct arena *arena, const int64_t *times, uint32_t count)
     return until;
 }
 
+static struct flow_hop make_hop(struct evaluator *evaluator, const struct napm_problem_stream *stream, uint32_t place)
+{
+    uint32_t node = stream->route_nodes[place], link = stream->route_links[place], layers = stream->layer_count;
+    const struct link_conditions *up = &evaluator->problem->links[link].conditions[LINK_UP], *down = up + 1;
+    int64_t *extra_ns = ARENA_ARRAY(&evaluator->arena, int64_t, layers + 1);
+    for (uint32_t c = 0; up->loss > 0 && c <= layers; c++)
+        extra_ns[c] = link_expected_delay_ns(up, stream->cuts[c]->bytes);
+    return (struct flow_hop){
+        .node = node,
+        .link = link,
+        .until_ns = sums(&evaluator->arena, stream->layer_ns[node], layers),
+        .up_extra_ns = extra_ns,
+        .down_extra_ns = down->loss > 0 ? link_expected_delay_ns(down, stream->result_bytes) : 0,
+        .result_extra_up_ns = up->loss > 0 ? link_expected_delay_ns(up, stream->result_bytes) : 0,
+    };
+}
+
 static void prepare_stream(struct evaluator *evaluator, uint32_t i)
 {
     const struct napm_problem *view = &evaluator->problem->view;
     const struct napm_problem_stream *stream = view->streams[i];
-    const struct link_conditions *conditions = evaluator->problem->links[stream->link].conditions;
     const int64_t *station_ns = stream->layer_ns[view->station];
     struct arena *arena = &evaluator->arena;
-    uint32_t layers = stream->layer_count;
+    uint32_t layers = stream->layer_count, hop_count = stream->route_count - 1;
     uint64_t *bytes = ARENA_ARRAY(arena, uint64_t, layers + 1);
-    int64_t *extra_ns = ARENA_ARRAY(arena, int64_t, layers + 1);
-    bool up_varies = conditions[LINK_UP].loss > 0, down_varies = conditions[LINK_DOWN].loss > 0;
-    for (uint32_t c = 0; c <= layers; c++) {
+    struct flow_hop *hops = ARENA_ARRAY(arena, struct flow_hop, hop_count);
+    for (uint32_t c = 0; c <= layers; c++)
         bytes[c] = stream->cuts[c]->bytes;
-        extra_ns[c] = up_varies ? link_expected_delay_ns(&conditions[LINK_UP], bytes[c]) : 0;
-    }
-    struct flow_hop *hop = ARENA_ARRAY(arena, struct flow_hop, 1);
-    *hop = (struct flow_hop){
-        .node = stream->device,
-        .link = stream->link,
-        .until_ns = sums(arena, stream->layer_ns[stream->device], layers),
-        .up_extra_ns = extra_ns,
-        .down_extra_ns = down_varies ? link_expected_delay_ns(&conditions[LINK_DOWN], stream->result_bytes) : 0,
-        .result_extra_up_ns = up_varies ? link_expected_delay_ns(&conditions[LINK_UP], stream->result_bytes) : 0,
-    };
+    for (uint32_t h = 0; h < hop_count; h++)
+        hops[h] = make_hop(evaluator, stream, h);
+    evaluator->first_cuts[i + 1] = evaluator->first_cuts[i] + hop_count;
     evaluator->streams[i] = (struct flow_stream){
-        .hops = hop,
-        .hop_count = 1,
+        .hops = hops,
+        .hop_count = hop_count,
         .layer_count = layers,
         .station_layer_ns = station_ns ? station_ns : ARENA_ARRAY(arena, int64_t, layers),
         .station_until_ns = sums(arena, station_ns, layers),
@@ -584,53 +696,43 @@ static double frame_ns(const struct link_conditions *conditions, uint64_t bytes)
     return air_ns + (double)link_expected_delay_ns(conditions, bytes);
 }
 
-static void prepare_isolated(struct evaluator *evaluator, uint32_t i)
-{
-    const struct napm_problem_stream *stream = evaluator->problem->view.streams[i];
-    const struct flow_stream *flow = &evaluator->streams[i];
-    const struct link_conditions *conditions = evaluator->problem->links[stream->link].conditions;
-    uint32_t layers = stream->layer_count;
-    double *isolated_ns = ARENA_ARRAY(&evaluator->arena, double, layers + 1);
-    for (uint32_t c = 0; c <= layers; c++) {
-        isolated_ns[c] = (double)flow->hops->until_ns[c];
-        if (c < layers) {
-            isolated_ns[c] += frame_ns(&conditions[LINK_UP], flow->cut_bytes[c]) +
-                              (double)(flow->station_until_ns[layers] - flow->station_until_ns[c]);
-            if (stream->result_returns)
-                isolated_ns[c] += frame_ns(&conditions[LINK_DOWN], stream->result_bytes);
-        } else if (stream->result_to_station) {
-            isolated_ns[c] += frame_ns(&conditions[LINK_UP], stream->result_bytes);
-        }
-        if (!stream->cuts[c]->feasible)
-            isolated_ns[c] = INFINITY;
-    }
-    evaluator->isolated_ns[i] = isolated_ns;
-}
-
 /* Time that the bytes take with the air to themselves, their repeats included. */
 static double air_s(const struct link_conditions *conditions, uint64_t bytes)
 {
     return conditions->bytes_per_s > 0 ? (double)bytes / conditions->bytes_per_s / (1 - conditions->loss) : 0;
 }
 
-static void prepare_energy(struct evaluator *evaluator, uint32_t i)
+static void prepare_crossings(struct evaluator *evaluator, uint32_t i)
 {
-    const struct napm_problem *view = &evaluator->problem->view;
-    const struct napm_problem_stream *stream = view->streams[i];
-    const struct napm_problem_node *device = view->nodes[stream->device], *station = view->nodes[view->station];
-    const struct flow_stream *flow = &evaluator->streams[i];
-    const struct link_conditions *conditions = evaluator->problem->links[stream->link].conditions;
-    uint32_t layers = stream->layer_count;
-    double *energy_j = ARENA_ARRAY(&evaluator->arena, double, layers + 1);
-    for (uint32_t c = 0; c <= layers; c++) {
-        int64_t station_ns = flow->station_until_ns[layers] - flow->station_until_ns[c];
-        energy_j[c] = device->busy_w * (double)flow->hops->until_ns[c] / 1e9 +
-                      station->busy_w * (double)station_ns / 1e9 +
-                      device->transmit_w * air_s(&conditions[LINK_UP], stream->cuts[c]->bytes);
-        if (c < layers && stream->result_returns)
-            energy_j[c] += station->transmit_w * air_s(&conditions[LINK_DOWN], stream->result_bytes);
+    const struct napm_problem_stream *stream = evaluator->problem->view.streams[i];
+    struct arena *arena = &evaluator->arena;
+    uint32_t layers = stream->layer_count, hop_count = hops_of(evaluator, i);
+    struct crossing *crossings = ARENA_ARRAY(arena, struct crossing, hop_count);
+    for (uint32_t h = 0; h < hop_count; h++) {
+        const struct link_conditions *up = &evaluator->problem->links[stream->route_links[h]].conditions[LINK_UP];
+        const struct link_conditions *down = up + 1;
+        crossings[h] = (struct crossing){.up_ns = ARENA_ARRAY(arena, double, layers + 1),
+                                         .up_air_s = ARENA_ARRAY(arena, double, layers + 1),
+                                         .down_ns = frame_ns(down, stream->result_bytes),
+                                         .down_air_s = air_s(down, stream->result_bytes)};
+        for (uint32_t c = 0; c <= layers; c++) {
+            crossings[h].up_ns[c] = frame_ns(up, stream->cuts[c]->bytes);
+            crossings[h].up_air_s[c] = air_s(up, stream->cuts[c]->bytes);
+        }
     }
-    evaluator->energy_j[i] = energy_j;
+    evaluator->crossings[i] = crossings;
+}
+
+static void prepare_isolated(struct evaluator *evaluator, uint32_t i)
+{
+    const struct napm_problem_stream *stream = evaluator->problem->view.streams[i];
+    uint32_t *cuts = evaluator->cuts + evaluator->first_cuts[i];
+    double *isolated_ns = ARENA_ARRAY(&evaluator->arena, double, stream->layer_count + 1);
+    for (uint32_t c = 0; c <= stream->layer_count; c++) {
+        fill_way(evaluator, i, c, cuts);
+        isolated_ns[c] = stream->cuts[c]->feasible ? lone_task(evaluator, i, cuts).ns : INFINITY;
+    }
+    evaluator->isolated_ns[i] = isolated_ns;
 }
 
 /* The links with the mean of their delay instead of chance. Where there is loss, the mean depends on the frame. */
@@ -705,12 +807,15 @@ struct evaluator *evaluator_new(struct problem *problem, struct catalogue *catal
                                                .evaluate_cut = evaluate_cut};
     evaluator->streams = ARENA_ARRAY(&evaluator->arena, struct flow_stream, count);
     evaluator->isolated_ns = ARENA_ARRAY(&evaluator->arena, double *, count);
-    evaluator->energy_j = ARENA_ARRAY(&evaluator->arena, double *, count);
-    evaluator->cuts = ARENA_ARRAY(&evaluator->arena, uint32_t, count);
-    for (uint32_t i = 0; i < count; i++) {
+    evaluator->crossings = ARENA_ARRAY(&evaluator->arena, struct crossing *, count);
+    evaluator->first_cuts = ARENA_ARRAY(&evaluator->arena, uint32_t, count + 1);
+    evaluator->lone = ARENA_ARRAY(&evaluator->arena, struct lone_task, count);
+    for (uint32_t i = 0; i < count; i++)
         prepare_stream(evaluator, i);
+    evaluator->cuts = ARENA_ARRAY(&evaluator->arena, uint32_t, evaluator->first_cuts[count]);
+    for (uint32_t i = 0; i < count; i++) {
+        prepare_crossings(evaluator, i);
         prepare_isolated(evaluator, i);
-        prepare_energy(evaluator, i);
     }
     prepare_memory(evaluator);
     evaluator->flow = flow_new(&(struct flow_setup){.streams = evaluator->streams,

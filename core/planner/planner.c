@@ -67,17 +67,20 @@ const struct napm_problem *planner_problem(const struct planner *planner)
 
 /* ---- plans */
 
-static struct plan *plan_new(const struct planner *planner, const uint32_t *cuts, const char *label)
+static struct plan *plan_new(const struct planner *planner, const uint32_t *way_cuts, const char *label)
 {
     const struct napm_problem *view = &planner->problem->view;
     struct plan *plan = NEW(struct plan);
     plan->partitioner = text_copy(label);
     plan->stream_count = view->stream_count;
-    plan->cuts = memory_copy(cuts, view->stream_count * sizeof(*cuts));
+    plan->cuts = NEW_ARRAY(uint32_t, view->stream_count);
+    plan->way_cuts = memory_copy(way_cuts, evaluator_cut_count(planner->evaluator) * sizeof(*way_cuts));
     plan->cut_bytes = NEW_ARRAY(uint64_t, view->stream_count);
     plan->predicted = NEW_ARRAY(struct napm_phases, view->stream_count);
-    for (uint32_t i = 0; i < view->stream_count; i++)
-        plan->cut_bytes[i] = view->streams[i]->cuts[cuts[i]]->bytes;
+    for (uint32_t i = 0; i < view->stream_count; way_cuts += view->streams[i++]->route_count - 1) {
+        plan->cuts[i] = way_cuts[0];
+        plan->cut_bytes[i] = view->streams[i]->cuts[way_cuts[0]]->bytes;
+    }
     return plan;
 }
 
@@ -87,6 +90,7 @@ void plan_free(struct plan *plan)
         return;
     free((char *)(uintptr_t)plan->partitioner);
     free(plan->cuts);
+    free(plan->way_cuts);
     free(plan->cut_bytes);
     free(plan->predicted);
     free(plan);
@@ -95,7 +99,7 @@ void plan_free(struct plan *plan)
 static int predict(const struct planner *planner, struct plan *plan, struct error *error)
 {
     struct napm_evaluation result = {.size = sizeof(result), .phases = plan->predicted};
-    if (evaluator_predict(planner->evaluator, plan->cuts, &result, error) != 0)
+    if (evaluator_predict(planner->evaluator, plan->way_cuts, &result, error) != 0)
         return -1;
     plan->predicted_total_ns = result.total_ns;
     plan->predicted_mean_ns = result.mean_ns;
@@ -103,6 +107,16 @@ static int predict(const struct planner *planner, struct plan *plan, struct erro
     plan->predicted_energy_j = result.task_count ? result.energy_j / result.task_count : 0;
     plan->predicted_objective = result.objective;
     return 0;
+}
+
+static struct plan *predicted_plan(const struct planner *planner, const uint32_t *way_cuts, const char *label,
+                                   struct error *error)
+{
+    struct plan *plan = plan_new(planner, way_cuts, label);
+    if (predict(planner, plan, error) == 0)
+        return plan;
+    plan_free(plan);
+    return NULL;
 }
 
 /* "needs 93.3 MiB but has 64.0 MiB" of the first node that is too small, or a cut that cannot run: -1; else 0. */
@@ -118,12 +132,12 @@ static int check_room(const struct planner *planner, const uint32_t *cuts, char 
                  units_format_size(has, (double)view->nodes[node]->memory_bytes));
         return -1;
     }
-    for (uint32_t i = 0; i < view->stream_count; i++)
-        if (!view->streams[i]->cuts[cuts[i]]->feasible) {
-            snprintf(text, text_bytes, "stream '%s' cannot run with cut %" PRIu32, view->streams[i]->name, cuts[i]);
-            return -1;
-        }
-    return 0;
+    uint32_t stream = evaluator_find_unable(planner->evaluator, cuts);
+    if (stream == NAPM_NONE)
+        return 0;
+    snprintf(text, text_bytes, "stream '%s' has layers on a node that was not profiled for them",
+             view->streams[stream]->name);
+    return -1;
 }
 
 struct plan *planner_evaluate(struct planner *planner, const uint32_t *cuts, const char *label, struct error *error)
@@ -136,15 +150,15 @@ struct plan *planner_evaluate(struct planner *planner, const uint32_t *cuts, con
                       view->streams[i]->name, cuts[i], view->streams[i]->layer_count);
             return NULL;
         }
-    if (check_room(planner, cuts, why, sizeof(why)) != 0) {
+    uint32_t *way_cuts = NEW_ARRAY(uint32_t, evaluator_cut_count(planner->evaluator));
+    struct plan *plan = NULL;
+    evaluator_spread(planner->evaluator, cuts, way_cuts);
+    if (check_room(planner, way_cuts, why, sizeof(why)) != 0)
         error_set(error, ERROR_INPUT, "%s cannot run: %s; give it more 'memory' or take other cuts", label, why);
-        return NULL;
-    }
-    struct plan *plan = plan_new(planner, cuts, label);
-    if (predict(planner, plan, error) == 0)
-        return plan;
-    plan_free(plan);
-    return NULL;
+    else
+        plan = predicted_plan(planner, way_cuts, label, error);
+    free(way_cuts);
+    return plan;
 }
 
 /* ---- what a partitioner answers */
@@ -183,6 +197,15 @@ static const char *layer_name(const struct napm_problem_stream *stream, uint32_t
     return stream->model && stream->model->layers ? stream->model->layers[layer]->name : "?";
 }
 
+/* route_count where the node is not on the stream's way. */
+static uint32_t place_on_way(const struct napm_problem_stream *stream, uint32_t node)
+{
+    uint32_t place = 0;
+    while (place < stream->route_count && stream->route_nodes[place] != node)
+        place++;
+    return place;
+}
+
 /* Says what is wrong with a placement that is no cut. */
 static int refuse_placement(const struct instance *instance, const struct napm_problem *view, uint32_t i,
                             const uint32_t *row, struct error *error)
@@ -194,21 +217,23 @@ static int refuse_placement(const struct instance *instance, const struct napm_p
                                        "its plan puts layer %" PRIu32 " ('%s') of stream '%s' on node %" PRIu32
                                        ", but there are %" PRIu32 " nodes",
                                        layer, layer_name(stream, layer), stream->name, row[layer], view->node_count);
-        if (row[layer] != stream->device && row[layer] != view->station)
+        if (place_on_way(stream, row[layer]) == stream->route_count)
             return instance_misbehaved(instance, error,
-                                       "its plan puts layer %" PRIu32 " ('%s') of stream '%s' on node '%s'; a stream's "
-                                       "layers run on its own device ('%s') or at the station ('%s')",
+                                       "its plan puts layer %" PRIu32
+                                       " ('%s') of stream '%s' on node '%s', which is not "
+                                       "on the stream's way from its device ('%s') to the station ('%s')",
                                        layer, layer_name(stream, layer), stream->name, view->nodes[row[layer]]->name,
                                        view->nodes[stream->device]->name, view->nodes[view->station]->name);
     }
     for (uint32_t layer = 1; layer < stream->layer_count; layer++)
-        if (row[layer] == stream->device && row[layer - 1] == view->station)
+        if (place_on_way(stream, row[layer]) < place_on_way(stream, row[layer - 1]))
             return instance_misbehaved(instance, error,
-                                       "its plan puts layer %" PRIu32 " ('%s') of stream '%s' on the device but layer "
-                                       "%" PRIu32 " ('%s') before it at the station; for now only a cut can be carried "
-                                       "out: the layers before it on the device, all others at the station",
-                                       layer, layer_name(stream, layer), stream->name, layer - 1,
-                                       layer_name(stream, layer - 1));
+                                       "its plan puts layer %" PRIu32
+                                       " ('%s') of stream '%s' on '%s' but layer %" PRIu32
+                                       " ('%s') before it on '%s'; only cuts can be carried out: no layer runs farther "
+                                       "from the station than one before it",
+                                       layer, layer_name(stream, layer), stream->name, view->nodes[row[layer]]->name,
+                                       layer - 1, layer_name(stream, layer - 1), view->nodes[row[layer - 1]]->name);
     return 0;
 }
 
@@ -217,11 +242,10 @@ static int read_plan(const struct planner *planner, const struct instance *insta
 {
     const struct napm_problem *view = &planner->problem->view;
     char why[256];
-    for (uint32_t i = 0; i < view->stream_count; i++) {
-        cuts[i] = evaluator_cut_of(view, i, sheet->rows[i]);
-        if (cuts[i] == NAPM_NONE)
+    uint32_t *own = cuts;
+    for (uint32_t i = 0; i < view->stream_count; own += view->streams[i++]->route_count - 1)
+        if (evaluator_read_way(view, i, sheet->rows[i], own) != 0)
             return refuse_placement(instance, view, i, sheet->rows[i], error);
-    }
     if (check_room(planner, cuts, why, sizeof(why)) != 0)
         return instance_misbehaved(instance, error, "its plan cannot run: %s", why);
     return 0;
@@ -249,20 +273,17 @@ static struct plan *plan_with(struct planner *planner, struct instance *instance
     const struct napm_problem *view = &planner->problem->view;
     struct sheet sheet;
     struct plan *plan = NULL;
-    uint32_t *cuts = NEW_ARRAY(uint32_t, view->stream_count);
+    uint32_t *cuts = NEW_ARRAY(uint32_t, evaluator_cut_count(planner->evaluator));
     sheet_new(view, &sheet);
     int64_t began_ns = clock_now_ns();
     int failed = call(planner, instance, &sheet, error);
     int64_t took_ns = clock_now_ns() - began_ns;
     if (!failed && read_plan(planner, instance, &sheet, cuts, error) == 0) {
         char *label = text_format("%s %s", instance->entry->name, instance->entry->version);
-        plan = plan_new(planner, cuts, label);
-        plan->planning_ns = took_ns;
+        plan = predicted_plan(planner, cuts, label, error);
+        if (plan)
+            plan->planning_ns = took_ns;
         free(label);
-        if (predict(planner, plan, error) != 0) {
-            plan_free(plan);
-            plan = NULL;
-        }
     }
     sheet_free(&sheet);
     free(cuts);

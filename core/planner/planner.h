@@ -34,7 +34,8 @@ const struct napm_problem *planner_problem(const struct planner *planner);
 struct plan {
     const char *partitioner; /* name and version as "name version" */
     uint32_t stream_count;
-    uint32_t *cuts; /* 0..layer_count */
+    uint32_t *cuts; /* 0..layer_count: the layers before it run on the stream's device */
+    uint32_t *way_cuts; /* one for each device on a stream's way, stream by stream, as flow_run has them */
     uint64_t *cut_bytes;
     struct napm_phases *predicted; /* mean phases */
     double predicted_total_ns, predicted_mean_ns, predicted_variance_ns2;
@@ -45,7 +46,7 @@ struct plan {
 
 /* Calls the partitioner; checks; evaluates. NULL on error (ERROR_PLUGIN where the plugin's plan is none). */
 struct plan *planner_plan(struct planner *planner, const struct plugin_choice *partitioner, struct error *error);
-/* The prediction for given cuts. */
+/* The prediction for given cuts, by stream: what is behind them runs at the station. */
 struct plan *planner_evaluate(struct planner *planner, const uint32_t *cuts, const char *label, struct error *error);
 void plan_free(struct plan *plan);
 

@@ -96,17 +96,14 @@ static int fill_cuts(struct arena *arena, const struct scenario *scenario, const
                      stream->where, stream->name);
 }
 
-/* The stream's way up the tree of links, which has no cycle: the scenario was checked. */
-static void fill_route(struct arena *arena, const struct scenario *scenario, const uint32_t *link_of_node,
-                       struct napm_problem_stream *view)
+/* The stream's way up the tree of links. */
+static void fill_route(struct arena *arena, const struct scenario *scenario, struct napm_problem_stream *view)
 {
-    uint32_t hops = 0;
-    for (uint32_t node = view->device; node != scenario->station; node = scenario->links[link_of_node[node]].upper)
-        hops++;
+    uint32_t hops = scenario_way_length(scenario, view->device);
     uint32_t *nodes = ARENA_ARRAY(arena, uint32_t, hops + 1), *links = ARENA_ARRAY(arena, uint32_t, hops);
     nodes[0] = view->device;
     for (uint32_t i = 0; i < hops; i++) {
-        links[i] = link_of_node[nodes[i]];
+        links[i] = scenario->link_of_node[nodes[i]];
         nodes[i + 1] = scenario->links[links[i]].upper;
     }
     view->route_count = hops + 1;
@@ -123,9 +120,6 @@ static int add_streams(struct problem *problem, const struct scenario *scenario,
     const struct napm_problem_stream **table = ARENA_ARRAY(arena, const struct napm_problem_stream *, count);
     struct problem_stream *streams = ARENA_ARRAY(arena, struct problem_stream, count);
     const int64_t *const **times = ARENA_ARRAY(arena, const int64_t *const *, scenario->model_count);
-    uint32_t *link_of_node = ARENA_ARRAY(arena, uint32_t, scenario->node_count);
-    for (uint32_t i = 0; i < scenario->link_count; i++)
-        link_of_node[scenario->links[i].device] = i;
     for (uint32_t m = 0; m < scenario->model_count; m++)
         times[m] = times_of_model(arena, scenario, layer_ns, m);
     for (uint32_t i = 0; i < count; i++) {
@@ -147,7 +141,7 @@ static int add_streams(struct problem *problem, const struct scenario *scenario,
             .task_count = stream->task_count,
             .weight = stream->weight,
         };
-        fill_route(arena, scenario, link_of_node, &views[i]);
+        fill_route(arena, scenario, &views[i]);
         if (fill_cuts(arena, scenario, stream, &views[i], error) != 0)
             return -1;
         streams[i] = (struct problem_stream){.cuts = scenario->models[stream->model].cuts,

@@ -73,7 +73,7 @@ const uint32_t *replan(void *context, const struct changes *now, struct error *e
     guard_lift(guard);
     if (plan) {
         uint32_t count = count_cuts(&scenario);
-        cuts = arena_keep(&replan->arena, memory_copy(plan->cuts, count * sizeof(*cuts)));
+        cuts = arena_keep(&replan->arena, memory_copy(plan->way_cuts, count * sizeof(*cuts)));
         log_info("run", "planned anew: predicted mean delay %.3f ms", plan->predicted_mean_ns / 1e6);
         plan_free(plan);
     } else {

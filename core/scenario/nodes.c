@@ -292,10 +292,13 @@ static int read_ends(struct reader *reader, const struct value *group, struct sc
     int64_t end = reader_find_node(reader, tree_member(group, "to")->where, "to", to);
     if (end < 0)
         return -1;
-    if ((uint32_t)end != scenario->station)
-        return reader_fail(reader, tree_member(group, "to")->where,
-                           "'%s' is a device; a link ends at the station ('%s'), which is also the default", to,
-                           scenario->nodes[scenario->station].name);
+    if (end == device)
+        return reader_fail(
+            reader, tree_member(group, "to")->where,
+            "the link of '%s' ends where it begins; write to = \"NAME\" of a device nearer to the station, "
+            "or leave it out for the station",
+            from);
+    link->upper = (uint32_t)end;
     return 0;
 }
 
@@ -339,6 +342,27 @@ static int check_devices_have_links(struct reader *reader, const struct scenario
     return 0;
 }
 
+/* Each way must lead to the station. Nodes are marked with the device whose way came by: so each is passed once. */
+static int check_ways(struct reader *reader, const struct scenario_link *links)
+{
+    const struct scenario *scenario = reader->scenario;
+    uint32_t *passed_by = ARENA_ARRAY(reader->arena, uint32_t, scenario->node_count);
+    for (uint32_t i = 0; i < scenario->node_count; i++) {
+        uint32_t node = i, mark = i + 1;
+        while (node != scenario->station && passed_by[node] == 0) {
+            passed_by[node] = mark;
+            node = links[scenario->link_of_node[node]].upper;
+        }
+        if (node != scenario->station && passed_by[node] == mark)
+            return reader_fail(
+                reader, links[scenario->link_of_node[node]].where,
+                "the way up from '%s' comes back to it and never leads to the station ('%s'); let one of "
+                "the links on it end there",
+                scenario->nodes[node].name, scenario->nodes[scenario->station].name);
+    }
+    return 0;
+}
+
 int reader_links(struct reader *reader, const struct value *root)
 {
     const struct value *list =
@@ -361,5 +385,6 @@ int reader_links(struct reader *reader, const struct value *root)
     scenario->links = links;
     scenario->link_count = (uint32_t)list->count;
     scenario->media = media;
-    return check_devices_have_links(reader, links, scenario->link_count);
+    return check_devices_have_links(reader, links, scenario->link_count) != 0 || check_ways(reader, links) != 0 ? -1
+                                                                                                                : 0;
 }

@@ -59,7 +59,7 @@ struct scenario_link {
     const char *name; /* defaults to the device's name */
     const char *where;
     uint32_t device; /* node index of the lower end */
-    uint32_t upper; /* node index of the other end, towards the station */
+    uint32_t upper; /* node index of the other end: the station, or a device that is nearer to it */
     struct link_spec spec;
     const char *medium_name; /* NULL: none */
     struct scenario_trace traces[2]; /* by enum link_direction */

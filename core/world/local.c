@@ -470,6 +470,19 @@ static int open_parts(struct world *world, struct error *error)
 
 static void local_close(struct world *world);
 
+static int check_ways(const struct scenario *scenario, struct error *error)
+{
+    for (uint32_t i = 0; i < scenario->link_count; i++)
+        if (scenario->links[i].upper != scenario->station)
+            return error_set(
+                error, ERROR_INPUT,
+                "%s: the link of '%s' ends at the device '%s'; in the local world links end at the station: "
+                "remove 'to', or run it with world = \"sim\"",
+                scenario->links[i].where, scenario->nodes[scenario->links[i].device].name,
+                scenario->nodes[scenario->links[i].upper].name);
+    return 0;
+}
+
 static struct world *local_open(const struct world_setup *setup, struct error *error)
 {
     struct world *world = NEW(struct world);
@@ -489,7 +502,7 @@ static struct world *local_open(const struct world_setup *setup, struct error *e
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     if (!world->base)
         error_set(error, ERROR_RUN, "the event loop cannot be made: %s", strerror(errno));
-    else if (open_parts(world, error) == 0)
+    else if (check_ways(world->scenario, error) == 0 && open_parts(world, error) == 0)
         return world;
     local_close(world);
     return NULL;

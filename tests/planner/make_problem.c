@@ -59,14 +59,18 @@ static void make_stream(struct problem *problem, const struct make *make, uint32
         .result_to_station = from->to_station,
         .deadline_ns = from->deadline_ns,
         .task_count = from->tasks,
-        .route_count = 2,
+        .route_count = from->relay_plus_1 ? 3 : 2,
         .weight = 1,
     };
-    uint32_t *route = ARENA_ARRAY(arena, uint32_t, 3);
-    route[0] = route[2] = place;
-    route[1] = make->stream_count;
-    view->route_nodes = route;
-    view->route_links = route + 2;
+    uint32_t *nodes = ARENA_ARRAY(arena, uint32_t, 3), *route_links = ARENA_ARRAY(arena, uint32_t, 2);
+    nodes[0] = route_links[0] = place;
+    if (from->relay_plus_1) {
+        nodes[1] = route_links[1] = from->relay_plus_1 - 1;
+        times[nodes[1]] = from->relay_ns;
+    }
+    nodes[view->route_count - 1] = make->stream_count;
+    view->route_nodes = nodes;
+    view->route_links = route_links;
     make_cuts(arena, make, from, view);
     *stream = (struct problem_stream){.cuts = from->memory, .model = from->model};
     stream->arrivals = from->arrivals ? make_choice(arena, from->arrivals, from->option, from->value)

@@ -21,6 +21,8 @@ struct make_stream {
     uint32_t medium_plus_1;
     uint32_t shares_device_with_plus_1; /* an earlier stream's number + 1: on its device and link */
     double busy_w, transmit_w; /* of its device */
+    uint32_t relay_plus_1; /* its link ends at the device of that stream, not at the station */
+    const int64_t *relay_ns; /* its layers there */
     const char *arrivals; /* default "periodic" */
     const char *option, *value; /* of the arrivals; default period = "1s" */
 };

@@ -195,6 +195,83 @@ static void make_two_jobs(struct make_stream streams[2])
             .layers = 2, .device_ns = long_ns, .station_ns = i ? short_ns : long_ns, .cut_bytes = bytes, .tasks = 1};
 }
 
+/* ---- relays */
+
+/* A stream whose way leads over the device of another one, which has next to nothing to do itself. */
+static struct make over_a_relay(struct make_stream streams[2])
+{
+    static const int64_t middle_ns[] = {2 * MS, 3 * MS, 5 * MS}, nothing_ns[] = {1};
+    static const uint64_t a_byte[] = {1};
+    streams[0] = three_layers();
+    streams[0].relay_plus_1 = 2;
+    streams[0].relay_ns = middle_ns;
+    streams[0].busy_w = 1;
+    streams[0].transmit_w = 0.5;
+    streams[0].link.conditions[LINK_UP] = (struct link_conditions){.bytes_per_s = 1e6, .delay_ns = 2 * MS};
+    streams[0].link.conditions[LINK_DOWN] = streams[0].link.conditions[LINK_UP];
+    streams[1] = (struct make_stream){
+        .layers = 1, .device_ns = nothing_ns, .station_ns = nothing_ns, .cut_bytes = a_byte, .tasks = 5};
+    streams[1].busy_w = 10;
+    streams[1].transmit_w = 4;
+    streams[1].link.conditions[LINK_UP] = (struct link_conditions){.bytes_per_s = 1e7, .delay_ns = 1 * MS};
+    streams[1].link.conditions[LINK_DOWN] = streams[1].link.conditions[LINK_UP];
+    return (struct make){.streams = streams, .stream_count = 2, .station_busy_w = 100, .station_transmit_w = 20};
+}
+
+static void a_task_over_a_relay_takes_what_the_formula_says(void **state)
+{
+    (void)state;
+    struct make_stream streams[2];
+    const struct make make = over_a_relay(streams);
+    /* Cuts at the device and at the relay; milliseconds: device, link, relay, link, station, and back */
+    const struct {
+        uint32_t cuts[3];
+        double ms, mj;
+    } cases[] = {
+        {{0, 0, 0}, (2 + 40) + (1 + 4) + 6 + (1 + 0.1) + (2 + 1), 0.5 * 40 + 4 * 4 + 100 * 6 + 20 * 0.1 + 4 * 1},
+        {{1, 1, 0},
+         4 + (2 + 20) + (1 + 2) + 5 + (1 + 0.1) + (2 + 1),
+         4 + 0.5 * 20 + 4 * 2 + 100 * 5 + 20 * 0.1 + 4 * 1},
+        {{1, 2, 0},
+         4 + (2 + 20) + 3 + (1 + 1) + 3 + (1 + 0.1) + (2 + 1),
+         4 + 0.5 * 20 + 10 * 3 + 4 * 1 + 100 * 3 + 20 * 0.1 + 4 * 1},
+        {{2, 3, 0}, 10 + (2 + 10) + 5 + (2 + 1), 10 + 0.5 * 10 + 10 * 5 + 4 * 1},
+        {{3, 3, 0}, 20, 20},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct napm_phases phases[2];
+        struct napm_evaluation result = evaluate(&make, cases[i].cuts, phases);
+        assert_ns(phases[0].local_ns + phases[0].transmit_ns + phases[0].queue_ns + phases[0].remote_ns +
+                      phases[0].return_ns,
+                  cases[i].ms * 1e6);
+        double others_mj = 4 * 1e-4 + 100 * 1e-6; /* the other stream's byte and its nanosecond at the station */
+        assert_ns(result.energy_j / 5 * 1e9, (cases[i].mj + others_mj) * 1e6);
+    }
+}
+
+static void placements_on_the_way_are_read_as_cuts_and_others_are_none(void **state)
+{
+    (void)state;
+    struct make_stream streams[2];
+    const struct make make = over_a_relay(streams);
+    struct problem *problem = make_problem(&make);
+    const struct {
+        uint32_t row[3]; /* nodes: device 0, relay 1, station 2 */
+        int status;
+        uint32_t cuts[2];
+    } cases[] = {
+        {{0, 1, 2}, 0, {1, 2}}, {{0, 0, 0}, 0, {3, 3}}, {{2, 2, 2}, 0, {0, 0}}, {{1, 1, 1}, 0, {0, 3}},
+        {{0, 2, 2}, 0, {1, 1}}, {{1, 0, 2}, -1, {0}},   {{2, 2, 1}, -1, {0}},   {{0, 7, 2}, -1, {0}},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint32_t cuts[2];
+        assert_int_equal(evaluator_read_way(&problem->view, 0, cases[i].row, cuts), cases[i].status);
+        if (cases[i].status == 0)
+            assert_memory_equal(cuts, cases[i].cuts, sizeof(cuts));
+    }
+    problem_free(problem);
+}
+
 /* ---- energy and objective */
 
 static void energy_is_computing_and_sending_at_the_nodes_powers(void **state)
@@ -594,6 +671,8 @@ int main(void)
         cmocka_unit_test(a_closed_loop_starts_a_task_when_the_last_has_ended),
         cmocka_unit_test(warm_up_tasks_run_but_do_not_count),
         cmocka_unit_test(deadline_misses_are_a_share_of_the_tasks),
+        cmocka_unit_test(a_task_over_a_relay_takes_what_the_formula_says),
+        cmocka_unit_test(placements_on_the_way_are_read_as_cuts_and_others_are_none),
         cmocka_unit_test(energy_is_computing_and_sending_at_the_nodes_powers),
         cmocka_unit_test(the_objective_is_the_weighted_sum_that_the_scenario_asks_for),
         cmocka_unit_test(the_scheduler_decides_who_waits_at_the_station),

@@ -213,6 +213,20 @@ static void a_direction_down_overrides_what_it_names(void **state)
     free(text);
 }
 
+static void links_may_end_at_devices_nearer_to_the_station(void **state)
+{
+    (void)state;
+    char *text = with(good, "medium = \"wifi\"; }", "to = \"fast\"; }");
+    struct scenario *s = open_good(text, NULL, 0);
+    assert_int_equal(s->links[0].upper, 3);
+    assert_int_equal(s->links[1].upper, 3);
+    assert_int_equal(s->links[2].upper, s->station);
+    assert_int_equal(scenario_way_length(s, 1), 2);
+    assert_int_equal(scenario_way_length(s, 3), 1);
+    scenario_close(s);
+    free(text);
+}
+
 static void where_results_go_is_one_of_three(void **state)
 {
     (void)state;
@@ -480,7 +494,11 @@ static const struct mistake mistakes[] = {
     {"role = \"station\";", "role = \"satellite\";", "s.cfg:3: ", {"no role 'satellite'", "station"}},
     {"from = \"fast\"", "from = \"fats\"", "s.cfg:9: ", {"'fats', which is no node", "did you mean 'fast'?"}},
     {"to = \"station\"", "to = \"statoin\"", "s.cfg:9: ", {"'statoin', which is no node", "did you mean 'station'?"}},
-    {"to = \"station\"", "to = \"pi1\"", "s.cfg:9: ", {"'pi1' is a device", "'station'"}},
+    {"to = \"station\"", "to = \"fast\"", "s.cfg:9: ", {"ends where it begins", "'fast'", "leave it out"}},
+    {"from = \"pi\"; rate = \"20Mbit\"; delay = \"2ms\"; medium = \"wifi\"; },\n  { from = \"fast\"; to = \"station\"",
+     "from = \"pi\"; to = \"fast\"; },\n  { from = \"fast\"; to = \"pi2\"",
+     "s.cfg:9: ",
+     {"from 'fast' comes back", "never leads to the station"}},
     {"from = \"fast\"", "from = \"station\"", "s.cfg:9: ", {"'station' is the station"}},
     {"from = \"fast\"; ", "", "s.cfg:9: ", {"begins nowhere", "from = "}},
     {"from = \"fast\"", "from = \"pi1\"", "s.cfg:9: ", {"'pi1' already has a link", "s.cfg:8"}},
@@ -711,6 +729,7 @@ int main(void)
         cmocka_unit_test(power_weight_and_objective_are_read),
         cmocka_unit_test(places_are_file_and_line),
         cmocka_unit_test(a_direction_down_overrides_what_it_names),
+        cmocka_unit_test(links_may_end_at_devices_nearer_to_the_station),
         cmocka_unit_test(where_results_go_is_one_of_three),
         cmocka_unit_test(integers_stand_for_reals_and_bare_zero_for_quantities),
         cmocka_unit_test(big_integers_need_their_mark_and_then_are_whole),
