@@ -69,7 +69,11 @@ static int check_folder_above(const char *path, struct error *error)
 static struct ledger *ledger_new(void)
 {
     struct ledger *ledger = NEW(struct ledger);
-    pthread_mutex_init(&ledger->database, NULL);
+    pthread_mutexattr_t recursive;
+    pthread_mutexattr_init(&recursive);
+    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&ledger->database, &recursive);
+    pthread_mutexattr_destroy(&recursive);
     writer_init(&ledger->writer);
     return ledger;
 }
@@ -347,20 +351,39 @@ static int write_run(struct ledger *ledger, const struct scenario *scenario, uin
 int store_begin(struct ledger *ledger, struct error *error)
 {
     pthread_mutex_lock(&ledger->database);
-    int result = sql_script(&ledger->sql, "BEGIN IMMEDIATE", error);
+    int result = ledger->depth > 0 ? 0 : sql_script(&ledger->sql, "BEGIN IMMEDIATE", error);
     if (result != 0)
         pthread_mutex_unlock(&ledger->database);
+    else
+        ledger->depth++;
     return result;
 }
 
 int store_end(struct ledger *ledger, int result, struct error *error)
 {
-    if (result == 0)
-        result = sql_script(&ledger->sql, "COMMIT", error);
-    if (result != 0)
-        sqlite3_exec(ledger->sql.db, "ROLLBACK", NULL, NULL, NULL);
+    if (--ledger->depth == 0) {
+        if (result == 0)
+            result = sql_script(&ledger->sql, "COMMIT", error);
+        if (result != 0)
+            sqlite3_exec(ledger->sql.db, "ROLLBACK", NULL, NULL, NULL);
+    }
     pthread_mutex_unlock(&ledger->database);
     return result;
+}
+
+int ledger_hold(struct ledger *ledger, struct error *error)
+{
+    return store_begin(ledger, error);
+}
+
+int ledger_release(struct ledger *ledger, int result, struct error *error)
+{
+    return store_end(ledger, result, error);
+}
+
+void ledger_gather_more(struct ledger *ledger, bool more)
+{
+    writer_gather_more(&ledger->writer, more);
 }
 
 int64_t ledger_run_begin(struct ledger *ledger, const struct scenario *scenario, uint64_t seed, uint32_t repetition,

@@ -6,6 +6,7 @@
 #ifndef NAPM_LEDGER_LEDGER_H
 #define NAPM_LEDGER_LEDGER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/base/error.h"
@@ -33,6 +34,12 @@ const char *ledger_path(const struct ledger *ledger);
  */
 int64_t ledger_run_begin(struct ledger *ledger, const struct scenario *scenario, uint64_t seed, uint32_t repetition,
                          struct error *error);
+/*
+ * What this thread writes between the two (but tasks and samples) is one transaction, which keeps everybody else from
+ * writing: for many rows that are there already. `result` not 0: nothing of it is kept. Returns it, or -1.
+ */
+int ledger_hold(struct ledger *ledger, struct error *error);
+int ledger_release(struct ledger *ledger, int result, struct error *error);
 int ledger_run_plugin(struct ledger *ledger, int64_t run, const char *role, const struct instance *instance,
                       struct error *error); /* role: "partitioner", "scheduler", "backend:pi1", "arrivals:pi1" */
 int ledger_run_node(struct ledger *ledger, int64_t run, uint32_t node, const struct scenario_node *stated,
@@ -46,6 +53,11 @@ int ledger_run_plan(struct ledger *ledger, int64_t run, const struct plan *plan,
  */
 int ledger_run_task(struct ledger *ledger, int64_t run, const struct task_record *task, struct error *error);
 int ledger_run_sample(struct ledger *ledger, int64_t run, const struct node_sample *sample, struct error *error);
+/*
+ * From now on a million rows are gathered before they are written, for runs that take no time of their own: with many
+ * streams their rows lie far apart in the database, and are written many times faster together. A killed run loses them.
+ */
+void ledger_gather_more(struct ledger *ledger, bool more);
 /* Returns when all that was given is committed. */
 int ledger_flush(struct ledger *ledger, struct error *error);
 /* status: "done", "failed", "stopped" (by the user), with a cause for the latter two. */

@@ -45,6 +45,7 @@ struct writer {
     pthread_cond_t work, written;
     pthread_t thread;
     bool started, closing, busy, hurry, told; /* told: a caller has had the error */
+    bool more; /* gathers far more rows before it writes */
     struct batch waiting, writing;
     struct error error; /* the first failure: later calls return it */
 };
@@ -52,17 +53,22 @@ struct writer {
 struct ledger {
     struct sql sql;
     pthread_mutex_t database; /* held by whoever uses sql */
+    uint32_t depth; /* of transactions begun; guarded by it */
     bool readonly;
     const struct scenario *scenario; /* of the run that was begun last and is not ended */
     int64_t sweep, point; /* what runs are begun for; 0: no sweep */
     struct writer writer;
 };
 
-/* Several writes as one transaction: begin (which takes the database), and end according to how they went. */
+/*
+ * Several writes as one transaction: begin (which takes the database), and end according to how they went. Within a pair,
+ * further ones change nothing; a failure is to be handed out to the outermost end.
+ */
 int store_begin(struct ledger *ledger, struct error *error);
 int store_end(struct ledger *ledger, int result, struct error *error);
 
 void writer_init(struct writer *writer);
+void writer_gather_more(struct writer *writer, bool more);
 /* Writes what is left and ends the thread. */
 void writer_end(struct ledger *ledger);
 

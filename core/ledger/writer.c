@@ -11,6 +11,7 @@
 #define GATHER_NS (20 * NS_PER_MS) /* what a killed run may lose, beside the time of one commit */
 #define BATCH_ROWS 4096 /* this many rows are written without gathering further */
 #define MOST_ROWS 65536 /* further behind than this, callers wait */
+#define MORE_ROWS (1u << 20) /* gathered where a run takes no time of its own */
 
 static size_t rows_of(const struct batch *batch)
 {
@@ -72,11 +73,34 @@ static int write_sample(struct ledger *ledger, const struct queued_sample *queue
                    (int64_t)sample->received_bytes, (int64_t)sample->sent_bytes, sample->energy_j);
 }
 
+/* In the order of the table's key, so that neighbours are written together. */
+static int compare_tasks(const void *a, const void *b, void *context)
+{
+    const struct queued_task *tasks = context, *x = &tasks[*(const uint32_t *)a], *y = &tasks[*(const uint32_t *)b];
+    if (x->run != y->run)
+        return x->run < y->run ? -1 : 1;
+    if (x->record.stream != y->record.stream)
+        return x->record.stream < y->record.stream ? -1 : 1;
+    return (x->record.task > y->record.task) - (x->record.task < y->record.task);
+}
+
+static int write_tasks(struct ledger *ledger, const struct batch *batch, struct error *error)
+{
+    uint32_t count = (uint32_t)batch->tasks.count, *order = NEW_ARRAY(uint32_t, count);
+    int result = 0;
+    for (uint32_t i = 0; i < count; i++)
+        order[i] = i;
+    qsort_r(order, count, sizeof(*order), compare_tasks, batch->tasks.items);
+    for (uint32_t i = 0; i < count && result == 0; i++)
+        result = write_task(ledger, batch, &batch->tasks.items[order[i]], error);
+    free(order);
+    return result;
+}
+
 static int write_rows(struct ledger *ledger, const struct batch *batch, struct error *error)
 {
-    for (size_t i = 0; i < batch->tasks.count; i++)
-        if (write_task(ledger, batch, &batch->tasks.items[i], error) != 0)
-            return -1;
+    if (write_tasks(ledger, batch, error) != 0)
+        return -1;
     for (size_t i = 0; i < batch->samples.count; i++)
         if (write_sample(ledger, &batch->samples.items[i], error) != 0)
             return -1;
@@ -108,6 +132,8 @@ static struct timespec gather_deadline(void)
 static void gather(struct writer *writer)
 {
     while (rows_of(&writer->waiting) == 0 && !writer->closing)
+        pthread_cond_wait(&writer->work, &writer->lock);
+    while (writer->more && rows_of(&writer->waiting) < MORE_ROWS && !writer->closing && !writer->hurry)
         pthread_cond_wait(&writer->work, &writer->lock);
     struct timespec until = gather_deadline();
     while (rows_of(&writer->waiting) < BATCH_ROWS && !writer->closing && !writer->hurry)
@@ -154,6 +180,14 @@ void writer_init(struct writer *writer)
     pthread_condattr_destroy(&monotonic);
 }
 
+void writer_gather_more(struct writer *writer, bool more)
+{
+    pthread_mutex_lock(&writer->lock);
+    writer->more = more;
+    pthread_cond_signal(&writer->work);
+    pthread_mutex_unlock(&writer->lock);
+}
+
 void writer_end(struct ledger *ledger)
 {
     struct writer *writer = &ledger->writer;
@@ -191,7 +225,7 @@ static int enter(struct ledger *ledger, struct error *error)
         }
         writer->started = true;
     }
-    while (rows_of(&writer->waiting) >= MOST_ROWS && writer->error.kind == ERROR_NONE)
+    while (rows_of(&writer->waiting) >= (writer->more ? MORE_ROWS : MOST_ROWS) && writer->error.kind == ERROR_NONE)
         pthread_cond_wait(&writer->written, &writer->lock);
     if (writer->error.kind == ERROR_NONE)
         return 0;
@@ -204,7 +238,7 @@ static int enter(struct ledger *ledger, struct error *error)
 static void leave(struct writer *writer)
 {
     size_t rows = rows_of(&writer->waiting);
-    if (rows == 1 || rows == BATCH_ROWS)
+    if (rows == 1 || rows == BATCH_ROWS || rows == MORE_ROWS)
         pthread_cond_signal(&writer->work);
     pthread_mutex_unlock(&writer->lock);
 }

@@ -160,41 +160,39 @@ static int add_streams(struct problem *problem, const struct scenario *scenario,
 
 /* ---- links */
 
-static bool goes_over(const struct napm_problem_stream *stream, uint32_t link)
-{
-    for (uint32_t i = 0; i + 1 < stream->route_count; i++)
-        if (stream->route_links[i] == link)
-            return true;
-    return false;
-}
-
-/*
- * Mean expected delay over the frames that streams may send on the link: it depends on a frame's size only where there
- * is loss, because a bigger frame has more packets to lose.
- */
-static int64_t expected_delay_ns(const struct problem *problem, uint32_t link, const struct link_conditions *conditions,
-                                 bool up)
-{
-    double sum_ns = 0;
-    uint64_t count = 0;
-    for (uint32_t i = 0; i < problem->view.stream_count; i++) {
-        const struct napm_problem_stream *stream = problem->view.streams[i];
-        if (!goes_over(stream, link))
-            continue;
-        for (uint32_t c = 0; up && c < stream->layer_count; c++, count++)
-            sum_ns += (double)link_expected_delay_ns(conditions, stream->cuts[c]->bytes);
-        if (!up) {
-            sum_ns += (double)link_expected_delay_ns(conditions, stream->result_bytes);
-            count++;
-        }
-    }
-    return count ? (int64_t)(sum_ns / (double)count) : link_expected_delay_ns(conditions, LINK_PACKET_BYTES);
-}
-
 /* Our 0 (not shaped) would be a division by zero to a partitioner. */
 static double shown_rate(const struct link_conditions *conditions)
 {
     return conditions->bytes_per_s > 0 ? conditions->bytes_per_s : INFINITY;
+}
+
+/*
+ * Mean expected delay over the frames that streams may send on each link: it depends on a frame's size only where there
+ * is loss, because a bigger frame has more packets to lose.
+ */
+static void add_expected_delays(struct problem *problem, struct napm_problem_link *views)
+{
+    const struct napm_problem *view = &problem->view;
+    size_t directions = 2 * (size_t)view->link_count;
+    double *sums_ns = ARENA_ARRAY(&problem->arena, double, directions);
+    uint64_t *counts = ARENA_ARRAY(&problem->arena, uint64_t, directions);
+    for (uint32_t i = 0; i < view->stream_count; i++) {
+        const struct napm_problem_stream *stream = view->streams[i];
+        for (uint32_t hop = 0; hop + 1 < stream->route_count; hop++) {
+            size_t up = 2 * (size_t)stream->route_links[hop] + LINK_UP, down = up - LINK_UP + LINK_DOWN;
+            const struct link_conditions *conditions = problem->links[up / 2].conditions;
+            for (uint32_t c = 0; c < stream->layer_count; c++)
+                sums_ns[up] += (double)link_expected_delay_ns(&conditions[LINK_UP], stream->cuts[c]->bytes);
+            sums_ns[down] += (double)link_expected_delay_ns(&conditions[LINK_DOWN], stream->result_bytes);
+            counts[up] += stream->layer_count;
+            counts[down]++;
+        }
+    }
+    for (size_t i = 0; i < directions; i++) {
+        int64_t *delay_ns = i % 2 == LINK_UP ? &views[i / 2].up_delay_ns : &views[i / 2].down_delay_ns;
+        *delay_ns = counts[i] ? (int64_t)(sums_ns[i] / (double)counts[i])
+                              : link_expected_delay_ns(&problem->links[i / 2].conditions[i % 2], LINK_PACKET_BYTES);
+    }
 }
 
 static void add_links(struct problem *problem, const struct scenario *scenario)
@@ -213,14 +211,13 @@ static void add_links(struct problem *problem, const struct scenario *scenario)
             .medium = spec->medium == LINK_NO_MEDIUM ? NAPM_NONE : spec->medium,
             .up_bytes_per_s = shown_rate(&spec->conditions[LINK_UP]),
             .down_bytes_per_s = shown_rate(&spec->conditions[LINK_DOWN]),
-            .up_delay_ns = expected_delay_ns(problem, i, &spec->conditions[LINK_UP], true),
-            .down_delay_ns = expected_delay_ns(problem, i, &spec->conditions[LINK_DOWN], false),
         };
         table[i] = &views[i];
     }
     problem->view.links = table;
     problem->view.link_count = scenario->link_count;
     problem->links = links;
+    add_expected_delays(problem, views);
 }
 
 /* ---- life */

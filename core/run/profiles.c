@@ -121,11 +121,12 @@ static int get_or_measure(struct profiles *profiles, const struct run_settings *
         return -1;
     names_add(&profiles->numbers, &profiles->arena, arena_copy(&profiles->arena, description), known);
     *ARRAY_ADD(&profiles->known) = *layer_ns;
+    *ARRAY_ADD(&profiles->keys) = arena_copy(&profiles->arena, key);
     return 0;
 }
 
 static int profile_one(struct profiles *profiles, const struct run_settings *settings, const struct world_kind *kind,
-                       struct world *world, int64_t run, const struct subject *subject, struct error *error)
+                       struct world *world, const struct subject *subject, struct error *error)
 {
     int64_t **layer_ns = &profiles->layer_ns[subject->node_index][subject->model_index];
     char key[FILE_DIGEST_BYTES];
@@ -134,11 +135,27 @@ static int profile_one(struct profiles *profiles, const struct run_settings *set
         return -1;
     file_digest(description, strlen(description), key);
     int result = get_or_measure(profiles, settings, kind, world, subject, key, description, layer_ns, error);
+    if (result == 0)
+        *ARRAY_ADD(&profiles->uses) = (struct profile_use){subject->node_index, subject->model_index,
+                                                           names_find(&profiles->numbers, description)};
     free(description);
-    if (result == 0 && settings->ledger && run >= 0)
-        result = ledger_run_profile(settings->ledger, run, subject->node_index, model_view(subject->model->model)->hash,
-                                    key, error);
     return result;
+}
+
+static int record_uses(const struct profiles *profiles, const struct run_settings *settings, int64_t run,
+                       struct error *error)
+{
+    int result = 0;
+    if (!settings->ledger || run < 0)
+        return 0;
+    if (ledger_hold(settings->ledger, error) != 0)
+        return -1;
+    for (size_t i = 0; i < profiles->uses.count && result == 0; i++) {
+        const struct profile_use *use = &profiles->uses.items[i];
+        const char *hash = model_view(settings->scenario->models[use->model].model)->hash;
+        result = ledger_run_profile(settings->ledger, run, use->node, hash, profiles->keys.items[use->number], error);
+    }
+    return ledger_release(settings->ledger, result, error);
 }
 
 /* Which node may have to run which model: the station any, a device those of the streams whose way leads over it. */
@@ -158,7 +175,7 @@ static bool *find_needed(const struct scenario *scenario, uint32_t *count)
 }
 
 static int gather_needed(struct profiles *profiles, const struct run_settings *settings, const struct world_kind *kind,
-                         struct world *world, int64_t run, const bool *needed, uint32_t of, struct error *error)
+                         struct world *world, const bool *needed, uint32_t of, struct error *error)
 {
     const struct scenario *scenario = settings->scenario;
     uint32_t done = 0;
@@ -171,7 +188,7 @@ static int gather_needed(struct profiles *profiles, const struct run_settings *s
             if (settings->cancel && atomic_load(settings->cancel))
                 return error_set(error, ERROR_CANCELLED, "stopped while profiling");
             struct subject subject = {&scenario->nodes[node], &scenario->models[model], node, model};
-            if (profile_one(profiles, settings, kind, world, run, &subject, error) != 0)
+            if (profile_one(profiles, settings, kind, world, &subject, error) != 0)
                 return -1;
             done++;
         }
@@ -186,9 +203,9 @@ static int gather_all(struct profiles *profiles, const struct run_settings *sett
 {
     uint32_t of;
     bool *needed = find_needed(settings->scenario, &of);
-    int result = gather_needed(profiles, settings, kind, world, run, needed, of, error);
+    int result = gather_needed(profiles, settings, kind, world, needed, of, error);
     free(needed);
-    return result;
+    return result == 0 ? record_uses(profiles, settings, run, error) : -1;
 }
 
 int profiles_gather(struct profiles *profiles, const struct run_settings *settings, const struct world_kind *kind,
@@ -211,6 +228,8 @@ void profiles_free(struct profiles *profiles)
         free(profiles->layer_ns[node]);
     free(profiles->layer_ns);
     ARRAY_FREE(&profiles->known);
+    ARRAY_FREE(&profiles->keys);
+    ARRAY_FREE(&profiles->uses);
     names_free(&profiles->numbers);
     arena_free(&profiles->arena);
     memset(profiles, 0, sizeof(*profiles));

@@ -10,11 +10,18 @@
 #include "core/scenario/names.h"
 #include "core/world/world.h"
 
+/* Which of the known times a node has for a model. */
+struct profile_use {
+    uint32_t node, model, number;
+};
+
 struct profiles {
     uint32_t node_count, model_count;
     int64_t ***layer_ns; /* [node][model]: layer times, NULL where that node never runs that model */
     struct names numbers; /* of `known`, by what their times come from */
     ARRAY_OF(int64_t *) known;
+    ARRAY_OF(const char *) keys; /* in the ledger, beside them */
+    ARRAY_OF(struct profile_use) uses;
     struct arena arena;
 };
 

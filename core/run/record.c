@@ -29,17 +29,21 @@ static int record_plugin(void *context, const struct chosen *chosen, struct erro
 int record_plugins(const struct run_settings *settings, int64_t run, struct error *error)
 {
     struct plugin_record record = {settings, run};
-    return choices_each(settings->scenario, record_plugin, &record, error);
+    if (ledger_hold(settings->ledger, error) != 0)
+        return -1;
+    return ledger_release(settings->ledger, choices_each(settings->scenario, record_plugin, &record, error), error);
 }
 
 int record_nodes(const struct run_settings *settings, int64_t run, const struct world_kind *kind, struct world *world,
                  struct error *error)
 {
     const struct scenario *scenario = settings->scenario;
-    for (uint32_t i = 0; i < scenario->node_count; i++)
-        if (ledger_run_node(settings->ledger, run, i, &scenario->nodes[i], kind->facts(world, i), error) != 0)
-            return -1;
-    return 0;
+    int result = 0;
+    if (ledger_hold(settings->ledger, error) != 0)
+        return -1;
+    for (uint32_t i = 0; i < scenario->node_count && result == 0; i++)
+        result = ledger_run_node(settings->ledger, run, i, &scenario->nodes[i], kind->facts(world, i), error);
+    return ledger_release(settings->ledger, result, error);
 }
 
 static void keep_error(struct record *record, const struct error *error)

@@ -68,21 +68,37 @@ static int make_plan(struct procedure *run, struct error *error)
     return run->plan ? ledger_run_plan(settings->ledger, run->record.run, run->plan, error) : -1;
 }
 
-static int probe_links(struct procedure *run, struct error *error)
+static int probe_all(struct procedure *run, struct link_report (*reports)[2], struct error *error)
 {
     const struct scenario *scenario = run->settings->scenario;
     for (uint32_t link = 0; link < scenario->link_count; link++) {
-        struct link_report reports[2] = {{0}};
         tell(run->settings, "probing links", link, scenario->link_count);
         if (is_cancelled(run->settings))
             return error_set(error, ERROR_CANCELLED, "stopped while probing links");
-        if (run->kind->probe(run->world, link, reports, error) != 0)
+        if (run->kind->probe(run->world, link, reports[link], error) != 0)
             return error_prefix(error, "probing link %s", scenario->links[link].name);
-        for (int direction = LINK_UP; direction <= LINK_DOWN; direction++)
-            if (ledger_run_link(run->settings->ledger, run->record.run, &reports[direction], error) != 0)
-                return -1;
     }
     return 0;
+}
+
+static int record_links(const struct procedure *run, struct link_report (*reports)[2], struct error *error)
+{
+    struct ledger *ledger = run->settings->ledger;
+    if (ledger_hold(ledger, error) != 0)
+        return -1;
+    int result = 0;
+    for (uint32_t link = 0; link < run->settings->scenario->link_count && result == 0; link++)
+        for (int direction = LINK_UP; direction <= LINK_DOWN && result == 0; direction++)
+            result = ledger_run_link(ledger, run->record.run, &reports[link][direction], error);
+    return ledger_release(ledger, result, error);
+}
+
+static int probe_links(struct procedure *run, struct error *error)
+{
+    struct link_report(*reports)[2] = memory_new_array(run->settings->scenario->link_count, sizeof(*reports));
+    int result = probe_all(run, reports, error) == 0 ? record_links(run, reports, error) : -1;
+    free(reports);
+    return result;
 }
 
 static int deploy(struct procedure *run, struct error *error)
@@ -97,6 +113,7 @@ static int drive(struct procedure *run, struct error *error)
 {
     struct world_sink sink = record_sink(&run->record);
     tell(run->settings, "running", 0, 0);
+    ledger_gather_more(run->settings->ledger, run->kind->is_virtual);
     int result = run->kind->drive(run->world, &sink, error);
     struct record *record = &run->record;
     if (result == 0 && record->error.kind != ERROR_NONE) {

@@ -81,6 +81,7 @@ static int sim_deploy(struct world *world, const uint32_t *cuts, const int64_t *
 const struct world_kind sim_world = {
     .name = "sim",
     .summary = "virtual time, over measured or estimated layer times",
+    .is_virtual = true,
     .open = sim_open,
     .facts = sim_facts,
     .profile_source = sim_profile_source,
