@@ -30,6 +30,7 @@ static const struct table_column plan_columns[] = {
     {"predicted_variance_ns2", "variance", TABLE_VARIANCE},
     {"against_own", "against the first", TABLE_SHARE},
     {"planning_ns", "planned in", TABLE_DURATION},
+    {"predicted_energy_j", "energy a task", TABLE_ENERGY}, /* the last: only where nodes have power models */
 };
 
 static const struct table_column stream_columns[] = {
@@ -47,22 +48,39 @@ static const struct table_column stream_columns[] = {
     {"delay_ns", "delay", TABLE_DURATION},
 };
 
-static char *cuts_text(const struct plan *plan)
+/* A stream's cuts on its way, the first at its device: one, unless links lead over other devices. */
+static uint32_t way_length(const struct scenario *scenario, const struct plan *plan, uint32_t stream)
+{
+    return plan->way_cuts ? scenario_way_length(scenario, scenario->streams[stream].device) : 1;
+}
+
+static char *cuts_text(const struct scenario *scenario, const struct plan *plan)
 {
     char *text = text_copy("");
-    for (uint32_t i = 0; i < plan->stream_count; i++) {
-        char *longer = text_format("%s%s%u", text, i ? " " : "", plan->cuts[i]);
-        free(text);
-        text = longer;
-    }
+    const uint32_t *cuts = plan->way_cuts ? plan->way_cuts : plan->cuts;
+    for (uint32_t i = 0; i < plan->stream_count; i++)
+        for (uint32_t hop = 0; hop < way_length(scenario, plan, i); hop++) {
+            char *longer = text_format("%s%s%u", text, hop ? "/" : i ? " " : "", *cuts++);
+            free(text);
+            text = longer;
+        }
     return text;
 }
 
-static struct table *plan_table(struct plan *const *plans, size_t count)
+static bool knows_energy(const struct scenario *scenario)
 {
-    struct table *table = table_new(plan_columns, sizeof(plan_columns) / sizeof(plan_columns[0]));
+    for (uint32_t i = 0; i < scenario->node_count; i++)
+        if (scenario->nodes[i].power.busy_w > 0 || scenario->nodes[i].power.transmit_w > 0)
+            return true;
+    return false;
+}
+
+static struct table *plan_table(const struct scenario *scenario, struct plan *const *plans, size_t count)
+{
+    bool energy = knows_energy(scenario);
+    struct table *table = table_new(plan_columns, sizeof(plan_columns) / sizeof(plan_columns[0]) - !energy);
     for (size_t i = 0; i < count; i++) {
-        char *cuts = cuts_text(plans[i]);
+        char *cuts = cuts_text(scenario, plans[i]);
         table_row(table);
         table_text(table, plans[i]->partitioner);
         table_text(table, cuts);
@@ -71,6 +89,8 @@ static struct table *plan_table(struct plan *const *plans, size_t count)
         table_number(table, plans[i]->predicted_variance_ns2);
         table_number(table, i == 0 ? NAN : plans[i]->predicted_mean_ns / plans[0]->predicted_mean_ns - 1);
         table_number(table, (double)plans[i]->planning_ns);
+        if (energy)
+            table_number(table, isinf(plans[i]->predicted_mean_ns) ? NAN : plans[i]->predicted_energy_j);
         free(cuts);
     }
     return table;
@@ -118,9 +138,16 @@ static json_t *plans_json(const struct table *overview, const struct scenario *s
     json_array_foreach(rows, i, row)
     {
         json_t *cuts = json_array();
-        for (uint32_t stream = 0; stream < plans[i]->stream_count; stream++)
-            json_array_append_new(cuts, json_pack("{s:s, s:i}", "stream", scenario->streams[stream].name, "cut",
-                                                  (int)plans[i]->cuts[stream]));
+        const uint32_t *way_cuts = plans[i]->way_cuts;
+        for (uint32_t stream = 0; stream < plans[i]->stream_count; stream++) {
+            json_t *cut =
+                json_pack("{s:s, s:i}", "stream", scenario->streams[stream].name, "cut", (int)plans[i]->cuts[stream]);
+            json_t *way = json_array();
+            for (uint32_t hop = 0; way_cuts && hop < way_length(scenario, plans[i], stream); hop++)
+                json_array_append_new(way, json_integer(*way_cuts++));
+            json_object_set_new(cut, "way", way);
+            json_array_append_new(cuts, cut);
+        }
         json_object_set_new(row, "cuts", cuts);
     }
     return rows;
@@ -128,7 +155,7 @@ static json_t *plans_json(const struct table *overview, const struct scenario *s
 
 static void show_plans(const struct scenario *scenario, struct plan *const *plans, size_t count, const char *format)
 {
-    struct table *overview = plan_table(plans, count), *streams = stream_table(scenario, plans, count);
+    struct table *overview = plan_table(scenario, plans, count), *streams = stream_table(scenario, plans, count);
     if (strcmp(format, "json") == 0) {
         json_t *document = json_object();
         json_object_set_new(document, "scenario", json_string(scenario->name ? scenario->name : scenario->path));

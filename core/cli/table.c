@@ -104,6 +104,8 @@ const char *table_format_number(char buffer[TABLE_CELL_BYTES], enum table_kind k
         return units_format_rate(buffer, number);
     case TABLE_FLOPS:
         return format_flops(buffer, number);
+    case TABLE_ENERGY:
+        return units_format_energy(buffer, number);
     case TABLE_SHARE:
         snprintf(buffer, TABLE_CELL_BYTES, "%.1f %%", 100 * number);
         return buffer;

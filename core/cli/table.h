@@ -24,6 +24,7 @@ enum table_kind {
     TABLE_RATE, /* bytes per second */
     TABLE_SHARE, /* 0.05 is 5.0 % */
     TABLE_FLOPS,
+    TABLE_ENERGY, /* joules */
 };
 
 static inline bool table_is_text(enum table_kind kind)
