@@ -109,7 +109,8 @@ static int by_start(const void *a, const void *b)
 static void keep_earliest(struct gathering *gathering)
 {
     size_t most = gathering->limits->tasks;
-    qsort(gathering->timeline.items, gathering->timeline.count, sizeof(*gathering->timeline.items), by_start);
+    if (gathering->timeline.count > 0)
+        qsort(gathering->timeline.items, gathering->timeline.count, sizeof(*gathering->timeline.items), by_start);
     if (gathering->timeline.count <= most)
         return;
     gathering->timeline_left_out += gathering->timeline.count - most;

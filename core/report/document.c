@@ -43,8 +43,8 @@ json_t *report_document(struct ledger *ledger, const struct report_entry *entrie
         json_array_append_new(runs, run);
     }
     if (count > limits->runs)
-        json_array_append_new(left_out, json_sprintf("charts of single runs: the first %u of %zu runs; --charts takes "
-                                                     "more, `napm report RUN` shows any one",
+        json_array_append_new(left_out, json_sprintf("Charts of single runs: the first %u of %zu runs; --charts takes "
+                                                     "more, and napm report RUN shows any one.",
                                                      limits->runs, count));
     json_t *document = json_pack("{s:s, s:o, s:o, s:o}", "format", "napm-report/1", "made", now_text(), "runs", runs,
                                  "left_out", left_out);

@@ -43,8 +43,10 @@ function curveFigure(document) {
     const named = new Map(parameters.map((parameter) => [parameter.name, parameter]));
     const several = (parameter) => new Set(parameter?.values).size > 1;
     const x0 = parameters.find((parameter) => parameter.numbers && several(parameter)) ?? parameters[0];
-    const chosen = { log: false, metric: 'mean_delay_ns', x: x0.name, lines: parameters.find((parameter) => parameter !== x0)?.name ?? '', fixed: {} };
+    const chosen = { metric: 'mean_delay_ns', x: x0.name, lines: parameters.find((parameter) => parameter !== x0)?.name ?? '', fixed: {} };
     const metric = () => metrics.find(({ key }) => key === chosen.metric);
+    const means = points.map((point) => point.metrics.mean_delay_ns.mean).filter((mean) => mean > 0);
+    chosen.log = Math.max(...means) / Math.min(...means) >= 30; // else all but the greatest would lie on the axis
     const rest = () => parameters.filter(({ name }) => name !== chosen.x && name !== chosen.lines);
     const fixedValue = (parameter) => chosen.fixed[parameter.name] ?? ordered(parameter)[0];
 
@@ -73,9 +75,9 @@ function curveFigure(document) {
             const color = style.series[i % style.series.length];
             const banded = list.filter(({ low }) => low !== null);
             return [
-                { name, type: 'custom', silent: true, z: 1, itemStyle: { color }, data: x.numbers ? [[0]] : banded.map((point) => [point.place, point.low, point.high]),
-                    renderItem: (params, api) => (x.numbers ? band(banded, color, api, chosen.log ? lowest : 0) : whisker(color, api)), tooltip: { show: false },
-                    encode: x.numbers ? { x: -1, y: -1 } : { x: 0, y: [1, 2] } },
+                { name, type: 'custom', silent: true, z: 1, itemStyle: { color }, data: banded.map((point) => [point.place, chosen.log ? Math.max(point.low, lowest) : point.low, point.high]),
+                    encode: { x: 0, y: [1, 2] }, tooltip: { show: false }, // the first item draws the band of all
+                    renderItem: (params, api) => (!x.numbers ? whisker(color, api) : params.dataIndex === 0 ? band(banded, color, api, chosen.log ? lowest : 0) : null) },
                 { name, type: 'line', z: 3, symbol: 'circle', symbolSize: 7, itemStyle: { color }, lineStyle: { width: x.numbers ? 2 : 0, type: lineStyle(i) },
                     data: list.map((point) => ({ value: [point.place, point.mean], label: point.label, text: withInterval(kind, point) })), label: { show: false } },
             ];
@@ -90,7 +92,7 @@ function curveFigure(document) {
                     splitLine: { show: false } }
                 : { type: 'category', data: x.values, name: titleOf(x), boundaryGap: true }),
             yAxis: upright(style, { name: label, axisLabel: { formatter: (value) => format(kind, value) },
-                ...(chosen.log ? { type: 'log', min: lowest, max: highest } : { type: 'value', min: 0, max: highest > 0 ? highest * 1.05 : undefined }) }),
+                ...(chosen.log ? { type: 'log', min: lowest, max: highest } : { type: 'value', min: 0 }) }),
             series,
         };
     };
@@ -117,7 +119,7 @@ function curveFigure(document) {
                 redraw();
             };
             fill();
-            return [place, element('label', {}, element('input', { type: 'checkbox', onchange: (event) => { chosen.log = event.target.checked; redraw(); } }), ' logarithmic')];
+            return [place, element('label', {}, element('input', { type: 'checkbox', checked: chosen.log, onchange: (event) => { chosen.log = event.target.checked; redraw(); } }), ' logarithmic')];
         },
         table: () => table('All combinations of settings', [
             ...parameters.map(({ name }) => [name, (point) => point.settings[name]]),
