@@ -60,7 +60,8 @@ static int compare_doubles(const void *a, const void *b)
 
 void stats_sort(double *values, size_t count)
 {
-    qsort(values, count, sizeof(*values), compare_doubles);
+    if (count > 0)
+        qsort(values, count, sizeof(*values), compare_doubles);
 }
 
 static int compare_ns(const void *a, const void *b)
