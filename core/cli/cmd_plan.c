@@ -197,8 +197,9 @@ int cmd_plan(int argc, char **argv)
     struct common_options common = {0};
     struct experiment_options options = {.seed = EXPERIMENT_OWN_SEED};
     const struct cli_option table[] = {
-        EXPERIMENT_SET(options),    EXPERIMENT_SEED(options), EXPERIMENT_FRESH(options), OPTION_DB(common),
-        OPTION_PLUGIN_PATH(common), OPTION_FORMAT(common),    OPTION_COLOR(common),      OPTION_VERBOSE(common),
+        EXPERIMENT_SET(options),   EXPERIMENT_SEED(options), EXPERIMENT_WORLD(options),
+        EXPERIMENT_FRESH(options), OPTION_DB(common),        OPTION_PLUGIN_PATH(common),
+        OPTION_FORMAT(common),     OPTION_COLOR(common),     OPTION_VERBOSE(common),
     };
     const struct cli_usage usage = {"napm plan",
                                     "SCENARIO",

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/memory.h"
 #include "core/cli/cli.h"
@@ -13,6 +14,7 @@
 #include "core/cli/report.h"
 #include "core/cli/stop.h"
 #include "core/cli/table.h"
+#include "core/run/replications.h"
 
 #define MOST_REPETITIONS 100000
 
@@ -28,7 +30,7 @@ static const char about[] =
 
 static const char examples[] = "  napm run examples/quickstart.cfg\n"
                                "  napm run my.cfg --set nodes.pi1.cpu=0.1 --set scheduler.plugin=rr\n"
-                               "  napm run my.cfg --seed 1 --repeat 10 --format csv >runs.csv";
+                               "  napm run my.cfg --world sim --seed 1 --repeat 10 --format csv >runs.csv";
 
 /* The runs of one command. */
 struct series {
@@ -37,6 +39,7 @@ struct series {
     struct run_summary **summaries;
     size_t count;
     bool several;
+    int result; /* the worst exit code */
 };
 
 static void show_run(const struct series *series, const struct run_summary *summary, int result,
@@ -62,25 +65,26 @@ static void show_run(const struct series *series, const struct run_summary *summ
             summary->head.ok + summary->head.failed + summary->head.warmups, wanted, summary->head.id);
 }
 
-/* Carries one repetition out and shows it. Returns the exit code; *go_on is cleared where no further one makes sense. */
-static int run_once(struct series *series, uint32_t repetition, bool *go_on)
+/* Shows a repetition. Returns whether a further one makes sense. */
+static bool hear_replication(void *context, const struct replication *replication)
 {
-    struct error error = {0};
-    int64_t run = -1;
-    struct run_settings settings = experiment_settings(&series->experiment, repetition);
-    progress_start();
-    int result = run_execute(&settings, &run, &error);
-    progress_stop();
-    *go_on = result == 0 || error.kind == ERROR_RUN;
-    if (run < 0)
-        return cli_fail(&error);
+    struct series *series = context;
+    const struct error *error = &replication->error;
     struct error reading = {0};
-    struct run_summary *summary = query_run(series->experiment.ledger, run, &reading);
-    if (!summary)
-        return cli_fail(result != 0 ? &error : &reading);
-    show_run(series, summary, result, &error);
-    series->summaries[series->count++] = summary;
-    return result == 0 ? CLI_DONE : error.kind == ERROR_INPUT ? CLI_WRONG : CLI_FAILED;
+    int code = replication->result == 0 ? CLI_DONE : error->kind == ERROR_INPUT ? CLI_WRONG : CLI_FAILED;
+    struct run_summary *summary = NULL;
+    progress_stop();
+    if (replication->run >= 0)
+        summary = query_run(series->experiment.ledger, replication->run, &reading);
+    if (summary) {
+        show_run(series, summary, replication->result, error);
+        series->summaries[series->count++] = summary;
+    } else {
+        code = cli_fail(replication->result != 0 ? error : &reading);
+    }
+    series->result = code > series->result ? code : series->result;
+    progress_start();
+    return summary && (replication->result == 0 || error->kind == ERROR_RUN);
 }
 
 static void show_series(const struct series *series)
@@ -108,33 +112,34 @@ static void show_series(const struct series *series)
     }
 }
 
-static int run_series(struct series *series, uint32_t repeat)
+static int run_series(struct series *series, uint32_t repeat, uint32_t jobs)
 {
-    int result = CLI_DONE;
-    bool go_on = true;
+    struct run_settings settings = experiment_settings(&series->experiment, 0);
     series->summaries = NEW_ARRAY(struct run_summary *, repeat);
     series->several = repeat > 1;
-    for (uint32_t i = 0; i < repeat && go_on; i++) {
-        int one = run_once(series, i, &go_on);
-        result = one > result ? one : result;
-    }
+    progress_start();
+    replications_execute(&settings, repeat, jobs, hear_replication, series);
+    progress_stop();
     show_series(series);
     for (size_t i = 0; i < series->count; i++)
         query_run_free(series->summaries[i]);
     free(series->summaries);
     int written = cli_end_output();
-    return result ? result : written;
+    return series->result ? series->result : written;
 }
 
 int cmd_run(int argc, char **argv)
 {
     struct series series = {0};
     struct experiment_options options = {.seed = EXPERIMENT_OWN_SEED};
-    uint32_t repeat = 1;
+    uint32_t repeat = 1, jobs = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
     const struct cli_option table[] = {
         EXPERIMENT_SET(options),
         EXPERIMENT_SEED(options),
         {"repeat", 'n', OPTION_NUMBER, &repeat, "N", "run N times, with seeds S, S+1, ...", 1, MOST_REPETITIONS},
+        {"jobs", 'j', OPTION_NUMBER, &jobs, "N",
+         "repetitions at once in the simulated world (default: one a processor)", 1, 1024},
+        EXPERIMENT_WORLD(options),
         EXPERIMENT_FRESH(options),
         OPTION_DB(series.common),
         OPTION_PLUGIN_PATH(series.common),
@@ -156,7 +161,7 @@ int cmd_run(int argc, char **argv)
         common_apply(&series.common);
         result = experiment_open(&series.experiment, argv[first], &options, &series.common);
         if (result == CLI_DONE)
-            result = run_series(&series, repeat);
+            result = run_series(&series, repeat, jobs);
         experiment_close(&series.experiment);
     }
     free(options.overrides.items);

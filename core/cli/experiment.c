@@ -38,6 +38,23 @@ struct scenario *experiment_scenario(const char *path, const struct text_list *t
     return scenario;
 }
 
+/* --world is the last --set. */
+static struct scenario *open_in_world(const char *path, const struct experiment_options *options,
+                                      struct catalogue *catalogue, struct error *error)
+{
+    struct text_list overrides = {.count = options->overrides.count};
+    char *world = options->world ? text_format("world=%s", options->world) : NULL;
+    overrides.items = NEW_ARRAY(const char *, overrides.count + 2);
+    for (size_t i = 0; i < overrides.count; i++)
+        overrides.items[i] = options->overrides.items[i];
+    if (world)
+        overrides.items[overrides.count++] = world;
+    struct scenario *scenario = experiment_scenario(path, &overrides, catalogue, error);
+    free(overrides.items);
+    free(world);
+    return scenario;
+}
+
 int experiment_prepare(struct experiment *experiment, const char *scenario, const struct experiment_options *options,
                        const struct common_options *common, struct error *error)
 {
@@ -45,7 +62,7 @@ int experiment_prepare(struct experiment *experiment, const char *scenario, cons
         (struct experiment){.plugin_path = common->plugin_path.items, .fresh = options->fresh, .cancel = stop_watch()};
     experiment->catalogue = catalogue_open(experiment->plugin_path, error);
     if (experiment->catalogue)
-        experiment->scenario = experiment_scenario(scenario, &options->overrides, experiment->catalogue, error);
+        experiment->scenario = open_in_world(scenario, options, experiment->catalogue, error);
     if (!experiment->scenario)
         return -1;
     if (!world_find(experiment->scenario->world, error))

@@ -14,6 +14,7 @@
 struct experiment_options {
     struct text_list overrides;
     uint64_t seed;
+    const char *world; /* NULL: the scenario's */
     bool fresh;
 };
 
@@ -26,6 +27,11 @@ struct experiment_options {
     {                                                                                                                  \
         "seed", 0, OPTION_BIG_NUMBER, &(options).seed, "N", "seed of all that is random (default: the scenario's)", 0, \
             INT64_MAX                                                                                                  \
+    }
+#define EXPERIMENT_WORLD(options)                                                                                      \
+    {                                                                                                                  \
+        "world", 'w', OPTION_WORD, &(options).world, "WORLD",                                                          \
+            "local: agent processes on this machine; sim: virtual time (default: the scenario's)", 0, 0                \
     }
 #define EXPERIMENT_FRESH(options)                                                                                      \
     {                                                                                                                  \

@@ -521,7 +521,6 @@ int ledger_run_end(struct ledger *ledger, int64_t run, const char *status, const
                   sql_run(&ledger->sql, error, "UPDATE run SET status = ?, cause = ?, ended_ns = ? WHERE id = ?",
                           "ttii", status, cause, clock_wall_ns(), run),
                   error);
-    ledger->scenario = NULL;
     return written == 0 ? ended : -1;
 }
 

@@ -29,8 +29,8 @@ const char *ledger_path(const struct ledger *ledger);
 /* Marks runs whose process (pid, start time) no longer exists and that have no end as interrupted. Done by ledger_open. */
 
 /*
- * Begins a run: status "running". Returns its id, or -1. One run at a time; the scenario stays valid until
- * ledger_run_end.
+ * Begins a run: status "running". Returns its id, or -1. Runs that go on at once are of one scenario, which stays valid
+ * until their ledger_run_end.
  */
 int64_t ledger_run_begin(struct ledger *ledger, const struct scenario *scenario, uint64_t seed, uint32_t repetition,
                          struct error *error);

@@ -42,9 +42,11 @@ struct batch {
 
 struct writer {
     pthread_mutex_t lock; /* of everything here */
-    pthread_cond_t work, written;
+    pthread_cond_t work, written_some;
     pthread_t thread;
-    bool started, closing, busy, hurry, told; /* told: a caller has had the error */
+    bool started, closing, told; /* told: a caller has had the error */
+    uint32_t hurried; /* callers that wait for their rows */
+    uint64_t queued, written; /* rows so far */
     bool more; /* gathers far more rows before it writes */
     struct batch waiting, writing;
     struct error error; /* the first failure: later calls return it */
@@ -55,7 +57,7 @@ struct ledger {
     pthread_mutex_t database; /* held by whoever uses sql */
     uint32_t depth; /* of transactions begun; guarded by it */
     bool readonly;
-    const struct scenario *scenario; /* of the run that was begun last and is not ended */
+    const struct scenario *scenario; /* of the run that was begun last */
     int64_t sweep, point; /* what runs are begun for; 0: no sweep */
     struct writer writer;
 };

@@ -133,10 +133,10 @@ static void gather(struct writer *writer)
 {
     while (rows_of(&writer->waiting) == 0 && !writer->closing)
         pthread_cond_wait(&writer->work, &writer->lock);
-    while (writer->more && rows_of(&writer->waiting) < MORE_ROWS && !writer->closing && !writer->hurry)
+    while (writer->more && rows_of(&writer->waiting) < MORE_ROWS && !writer->closing && !writer->hurried)
         pthread_cond_wait(&writer->work, &writer->lock);
     struct timespec until = gather_deadline();
-    while (rows_of(&writer->waiting) < BATCH_ROWS && !writer->closing && !writer->hurry)
+    while (rows_of(&writer->waiting) < BATCH_ROWS && !writer->closing && !writer->hurried)
         if (pthread_cond_timedwait(&writer->work, &writer->lock, &until) == ETIMEDOUT)
             return;
 }
@@ -153,16 +153,16 @@ static void *writer_main(void *given)
         struct batch full = writer->waiting;
         writer->waiting = writer->writing;
         writer->writing = full;
-        writer->busy = true;
         pthread_mutex_unlock(&writer->lock);
         struct error error = {0};
+        size_t rows = rows_of(&writer->writing);
         int result = write_batch(ledger, &writer->writing, &error);
         empty_batch(&writer->writing);
         pthread_mutex_lock(&writer->lock);
-        writer->busy = false;
+        writer->written += rows;
         if (result != 0 && writer->error.kind == ERROR_NONE)
             writer->error = error;
-        pthread_cond_broadcast(&writer->written);
+        pthread_cond_broadcast(&writer->written_some);
     }
     pthread_mutex_unlock(&writer->lock);
     return NULL;
@@ -176,7 +176,7 @@ void writer_init(struct writer *writer)
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&writer->work, &monotonic);
-    pthread_cond_init(&writer->written, NULL);
+    pthread_cond_init(&writer->written_some, NULL);
     pthread_condattr_destroy(&monotonic);
 }
 
@@ -200,7 +200,7 @@ void writer_end(struct ledger *ledger)
     free_batch(&writer->waiting);
     free_batch(&writer->writing);
     pthread_cond_destroy(&writer->work);
-    pthread_cond_destroy(&writer->written);
+    pthread_cond_destroy(&writer->written_some);
     pthread_mutex_destroy(&writer->lock);
 }
 
@@ -226,7 +226,7 @@ static int enter(struct ledger *ledger, struct error *error)
         writer->started = true;
     }
     while (rows_of(&writer->waiting) >= (writer->more ? MORE_ROWS : MOST_ROWS) && writer->error.kind == ERROR_NONE)
-        pthread_cond_wait(&writer->written, &writer->lock);
+        pthread_cond_wait(&writer->written_some, &writer->lock);
     if (writer->error.kind == ERROR_NONE)
         return 0;
     tell(writer, error);
@@ -238,6 +238,7 @@ static int enter(struct ledger *ledger, struct error *error)
 static void leave(struct writer *writer)
 {
     size_t rows = rows_of(&writer->waiting);
+    writer->queued++;
     if (rows == 1 || rows == BATCH_ROWS || rows == MORE_ROWS)
         pthread_cond_signal(&writer->work);
     pthread_mutex_unlock(&writer->lock);
@@ -278,11 +279,12 @@ int writer_flush(struct ledger *ledger, struct error *error)
 {
     struct writer *writer = &ledger->writer;
     pthread_mutex_lock(&writer->lock);
-    writer->hurry = true;
+    uint64_t wanted = writer->queued; /* others may go on queueing */
+    writer->hurried++;
     pthread_cond_signal(&writer->work);
-    while (writer->started && (rows_of(&writer->waiting) > 0 || writer->busy))
-        pthread_cond_wait(&writer->written, &writer->lock);
-    writer->hurry = false;
+    while (writer->written < wanted)
+        pthread_cond_wait(&writer->written_some, &writer->lock);
+    writer->hurried--;
     int result = writer->error.kind == ERROR_NONE ? 0 : -1;
     if (result != 0)
         tell(writer, error);

@@ -356,7 +356,11 @@ const struct catalogue_entry *catalogue_find(struct catalogue *catalogue, uint32
         not_found(catalogue, kind, name, error);
         return NULL;
     }
-    if (load_file(catalogue, slot->file, &local)) {
+    static pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER; /* libltdl wants one thread at a time */
+    pthread_mutex_lock(&loading);
+    int failed = load_file(catalogue, slot->file, &local);
+    pthread_mutex_unlock(&loading);
+    if (failed) {
         error_set(error, ERROR_INPUT, "%s plugin '%s' cannot be used: %s: %s", catalogue_kind_name(kind), name,
                   slot->entry.path, local.text);
         return NULL;

@@ -3,7 +3,8 @@
  * The catalogue of plugins: which files were found, what their ELF notes say, why one was refused, and instances.
  *
  * Discovery reads notes only. A file's code is loaded (libltdl, bind-now, local, resident) when one of its plugins
- * is first needed, or by catalogue_load_all. One thread only. A catalogue outlives the instances made from it.
+ * is first needed, or by catalogue_load_all. One thread opens, lists and closes it; catalogue_find and what takes instances
+ * may be called from any. A catalogue outlives the instances made from it.
  */
 #ifndef NAPM_PLUGIN_CATALOGUE_H
 #define NAPM_PLUGIN_CATALOGUE_H
