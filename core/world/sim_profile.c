@@ -125,10 +125,8 @@ static int measure(struct world *world, const struct scenario_node *node, const 
 
 /* ---- for the run */
 
-char *sim_profile_source(struct world *world, uint32_t node, uint32_t model)
+static char *stated_source(const struct scenario_speed *speed)
 {
-    const struct scenario_speed *speed = &world->scenario->nodes[node].speed;
-    (void)model;
     if (speed->profile)
         return file_source(speed->profile);
     if (speed->flop_per_s <= 0)
@@ -138,14 +136,35 @@ char *sim_profile_source(struct world *world, uint32_t node, uint32_t model)
                                          : text_format("estimate from FLOPs: %g GFLOP/s", speed->flop_per_s / 1e9);
 }
 
+char *sim_profile_source(struct world *world, uint32_t index, uint32_t model)
+{
+    const struct scenario_node *node = &world->scenario->nodes[index];
+    char *source = stated_source(&node->speed);
+    (void)model;
+    if (!source || node->cpu_share == 1)
+        return source;
+    char *shared = text_format("%s; cpu %g", source, node->cpu_share);
+    free(source);
+    return shared;
+}
+
+/* What is measured here is paced while it is measured; what is stated is of the whole processor. */
+static void share_processor(double cpu_share, uint32_t count, int64_t *layer_ns)
+{
+    for (uint32_t i = 0; i < count; i++)
+        layer_ns[i] = llround(fmin((double)layer_ns[i] / cpu_share, 9e15));
+}
+
 int sim_profile(struct world *world, uint32_t index, uint32_t model_index, int64_t *layer_ns, struct error *error)
 {
     const struct scenario_node *node = &world->scenario->nodes[index];
     const struct model *model = world->scenario->models[model_index].model;
-    if (node->speed.profile)
-        return read_file(node->speed.profile, model_view(model), layer_ns, error);
-    if (node->speed.flop_per_s <= 0)
+    if (!node->speed.profile && node->speed.flop_per_s <= 0)
         return measure(world, node, model, layer_ns, error);
-    estimate(&node->speed, model_view(model), layer_ns);
+    if (!node->speed.profile)
+        estimate(&node->speed, model_view(model), layer_ns);
+    else if (read_file(node->speed.profile, model_view(model), layer_ns, error) != 0)
+        return -1;
+    share_processor(node->cpu_share, model_view(model)->layer_count, layer_ns);
     return 0;
 }
