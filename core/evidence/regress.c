@@ -99,7 +99,8 @@ int baseline_write(const char *path, const struct sweep *suite, const struct out
     }
     json_t *root = json_pack("{s:s, s:s, s:s, s:o}", "format", FORMAT, "suite", suite->name, "digest", suite->digest,
                              "cases", cases);
-    char *text = json_dumps(root, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(15)), *line = text_format("%s\n", text);
+    char *text = json_dumps(root, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(15)),
+         *line = text_format("%s\n", text);
     int result = file_write_atomically(path, line, strlen(line), error);
     free(line);
     free(text);

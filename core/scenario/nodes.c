@@ -376,7 +376,7 @@ int reader_links(struct reader *reader, const struct value *root)
     int result = 0;
     for (size_t i = 0; i < list->count && result == 0; i++) {
         result = read_link(reader, list->items[i], &links[i], &numbers);
-        if (links[i].medium_name)
+        if (result == 0 && links[i].medium_name)
             media[links[i].spec.medium] = links[i].medium_name;
     }
     names_free(&numbers);

@@ -99,7 +99,8 @@ struct world;
 struct world_kind {
     const char *name;
     const char *summary;
-    bool is_virtual; /* its time is no real time: runs may go on side by side, and rows come as fast as they are taken */
+    bool
+        is_virtual; /* its time is no real time: runs may go on side by side, and rows come as fast as they are taken */
     struct world *(*open)(const struct world_setup *setup, struct error *error);
     const struct node_facts *(*facts)(struct world *world, uint32_t node);
     /*

@@ -3,6 +3,7 @@
 # Tasks in virtual time beside SimPy (Debian: python3-simpy) and the core of ns-3 (libns3-dev, libgsl-dev), interleaved in
 # one run on one core each: the best of three. What is not installed is said to be absent.
 set -u
+: "${top_srcdir:?set by the test environment}" "${top_builddir:?}"
 bench=$top_builddir/tests/bench/bench_sim
 here=$top_srcdir/tests/bench
 work=$(mktemp -d)

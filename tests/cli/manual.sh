@@ -4,7 +4,7 @@
 # shellcheck source=tests/tap.sh
 . "$top_srcdir/tests/tap.sh"
 
-sed -n '/keys\[\] = {/,/};/p' "$top_srcdir"/core/scenario/{scenario,nodes,streams}.c | grep -v '"nodes\.' |
+sed -n '/keys\[\] = {/,/};/p' "$top_srcdir"/core/scenario/{scenario,nodes,streams,events}.c | grep -v '"nodes\.' |
     grep -oE '"[a-z_]+"' | tr -d '"' | sort -u >"$work/known"
 # The first column of the tables whose first title is "key".
 awk -F'|' '/^\| *key / {inside = 1} !/^\|/ {inside = 0} inside && $2 ~ /\140/ {print $2}' "$top_srcdir/docs/scenario.md" |

@@ -56,7 +56,7 @@ sed 's/name = "grid"/name = "killed"/; s/repeat = 3/repeat = 6/' grid.cfg >kille
 before=$(runs 1)
 setsid "$top_builddir/run-in-tree" core/cli/napm sweep killed.cfg --jobs 1 >/dev/null 2>&1 &
 sweep=$!
-for _ in $(seq 200); do
+for _ in $(seq 600); do
     [ "$(runs "sweep = 3 AND status = 'done'")" -ge 3 ] && break
     sleep 0.05
 done
