@@ -10,8 +10,10 @@
 #include <cmocka.h>
 
 #include "core/base/random.h"
+#include "core/planner/evaluator.h"
 #include "tests/builtin_plugins.h"
 #include "tests/partitioner/fake.h"
+#include "tests/planner/make_problem.h"
 
 #define BOTTLENECK ((const char *const[]){"objective", "bottleneck", NULL})
 #define S 1000000000
@@ -201,6 +203,80 @@ static void a_node_with_little_memory_gets_no_more_than_fits(void **state)
     assert_true(cost_of(&fake, place).busy_ns < 3.01 * S); /* 3 + 3 + 2 */
 }
 
+/* ---- with the host's evaluator */
+
+enum { LAYERS = 5, RELAY = 1, STATION = 2 };
+
+/* A stream whose way leads over the device of another one, which has nothing to do itself. */
+static struct problem *make_way(struct random *random)
+{
+    static int64_t times[3][LAYERS];
+    static const int64_t nothing_ns[] = {0};
+    static const uint64_t nothing_bytes[] = {0};
+    static uint64_t bytes[LAYERS] = {40000, 0, 20000, 9000, 1000};
+    struct make_stream streams[2] = {{.layers = LAYERS,
+                                      .device_ns = times[0],
+                                      .relay_ns = times[RELAY],
+                                      .station_ns = times[STATION],
+                                      .cut_bytes = bytes,
+                                      .result_bytes = 400,
+                                      .tasks = 3,
+                                      .relay_plus_1 = RELAY + 1},
+                                     {.layers = 1,
+                                      .device_ns = nothing_ns,
+                                      .station_ns = nothing_ns,
+                                      .cut_bytes = nothing_bytes,
+                                      .stays = true,
+                                      .tasks = 1}};
+    bytes[1] = (uint64_t)between(random, 1000, 60000);
+    for (int64_t n = 0; n < 3; n++)
+        for (int l = 0; l < LAYERS; l++)
+            times[n][l] = between(random, 100000, 9000000) / (1 + n);
+    for (int i = 0; i < 4; i++)
+        streams[i / 2].link.conditions[i % 2] = (struct link_conditions){
+            .bytes_per_s = (double)between(random, 1000000, 20000000), .delay_ns = between(random, 0, 2000000)};
+    return make_problem(&(struct make){.streams = streams, .stream_count = 2});
+}
+
+static double delay_ns(const struct napm_evaluator *table, const struct napm_plan *plan)
+{
+    struct napm_phases p[2];
+    struct napm_evaluation result = {.size = sizeof(result), .phases = p};
+    assert_int_equal(table->evaluate(table, plan, &result), NAPM_OK);
+    return p[0].local_ns + p[0].transmit_ns + p[0].queue_ns + p[0].remote_ns + p[0].return_ns;
+}
+
+static void no_placement_is_predicted_to_be_faster(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct random random;
+    uint32_t on_relay = 0;
+    random_seed(&random, 7, "relay");
+    for (int round = 0; round < 60; round++) {
+        struct problem *problem = make_way(&random);
+        struct evaluator *evaluator = evaluator_new(problem, plugins, NULL, &error);
+        struct instance *chain = builtin_instance(plugins, NAPM_KIND_PARTITIONER, "chain-dp", NULL, 1, &error);
+        const struct napm_evaluator *table = evaluator_table(evaluator);
+        uint32_t row[LAYERS] = {0}, other[1] = {0}, *rows[] = {row, other};
+        struct napm_plan plan = {sizeof(plan), 2, rows};
+        assert_int_equal(chain->hook.partitioner.plan(chain->self, &problem->view, table, &plan), NAPM_OK);
+        for (int l = 0; l < LAYERS; l++)
+            on_relay += row[l] == RELAY;
+        double found_ns = delay_ns(table, &plan);
+        for (uint32_t first = 0; first <= LAYERS; first++)
+            for (uint32_t second = first; second <= LAYERS; second++) {
+                for (uint32_t l = 0; l < LAYERS; l++)
+                    row[l] = l < first ? 0 : l < second ? RELAY : STATION;
+                assert_true(found_ns <= delay_ns(table, &plan) + 10);
+            }
+        instance_close(chain);
+        evaluator_free(evaluator);
+        problem_free(problem);
+    }
+    assert_true(on_relay > 30);
+}
+
 static int open_plugins(void **state)
 {
     (void)state;
@@ -222,6 +298,7 @@ int main(void)
         cmocka_unit_test(of_two_slow_nodes_and_a_fast_one_the_fast_one_does_it_all),
         cmocka_unit_test(a_pipeline_of_equal_nodes_shares_the_work),
         cmocka_unit_test(a_node_with_little_memory_gets_no_more_than_fits),
+        cmocka_unit_test(no_placement_is_predicted_to_be_faster),
     };
     return cmocka_run_group_tests(tests, open_plugins, close_plugins) != 0;
 }
