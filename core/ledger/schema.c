@@ -54,7 +54,25 @@ static const char schema_version_3[] =
     "ALTER TABLE run ADD COLUMN point INTEGER;"
     "CREATE INDEX run_by_point ON run (sweep, point) WHERE sweep IS NOT NULL;";
 
-const char *const schema_steps[] = {schema_version_1, schema_version_2, schema_version_3};
+/* Ways over several devices, and energy. Runs of version 3 knew neither: NULL, and 0 W. */
+static const char schema_version_4[] =
+    "CREATE TABLE plan_hop (" /* of streams whose way leads over other devices: one row for each device on it */
+    "    run INTEGER NOT NULL REFERENCES plan (run) ON DELETE CASCADE,"
+    "    stream INTEGER NOT NULL,"
+    "    hop INTEGER NOT NULL," /* 0: the stream's own device */
+    "    node INTEGER NOT NULL,"
+    "    cut INTEGER NOT NULL," /* layers from the hop before's to cut - 1 run there, those behind the last at the station */
+    "    PRIMARY KEY (run, stream, hop)"
+    ") STRICT, WITHOUT ROWID;"
+    "ALTER TABLE plan ADD COLUMN predicted_energy_j REAL;" /* of a task; NULL: no node has a power model */
+    "ALTER TABLE task ADD COLUMN energy_j REAL;" /* the same, by the times measured */
+    "ALTER TABLE run_node ADD COLUMN idle_w REAL NOT NULL DEFAULT 0;" /* the node's power model */
+    "ALTER TABLE run_node ADD COLUMN busy_w REAL NOT NULL DEFAULT 0;"
+    "ALTER TABLE run_node ADD COLUMN transmit_w REAL NOT NULL DEFAULT 0;"
+    "ALTER TABLE run_node ADD COLUMN busy_ns INTEGER;" /* it computed for tasks; NULL: not counted */
+    "ALTER TABLE run_node ADD COLUMN air_ns INTEGER;"; /* it sent for tasks */
+
+const char *const schema_steps[] = {schema_version_1, schema_version_2, schema_version_3, schema_version_4};
 const size_t schema_step_count = sizeof(schema_steps) / sizeof(schema_steps[0]);
 
 /* An SQLite file's header: its magic words, and where the application id lies (big-endian). */
