@@ -51,7 +51,7 @@ static int export_runs(const struct export_options *options, char **names, int c
 {
     const struct report_limits limits = {.tasks = 0, .runs = count == 1 ? 1 : 0};
     struct reported runs = {0};
-    int result = reported_open(&runs, options->common.db, names, count, error);
+    int result = reported_open(&runs, options->common.db, names, count, 1, error);
     char *output = result == 0 ? output_name(options, runs.entries[0].summary->head.id) : NULL;
     bool is_gnuplot = strcmp(options->format, "gnuplot") == 0;
     if (result == 0 && count > 1 && !is_gnuplot)

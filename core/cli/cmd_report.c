@@ -46,7 +46,7 @@ static int make_report(const struct report_options *options, char **names, int c
     if (options->from && units_parse_duration_ns(options->from, &limits.from_ns, error) != 0)
         return error_prefix(error, "--from");
     struct reported runs = {0};
-    int result = reported_open(&runs, options->common.db, names, count, error);
+    int result = reported_open(&runs, options->common.db, names, count, limits.runs, error);
     json_t *document = result == 0 ? report_document(runs.ledger, runs.entries, runs.count, &limits, error) : NULL;
     if (document) {
         json_object_set(document, "failed_points", runs.failed_points);
@@ -71,7 +71,7 @@ int cmd_report(int argc, char **argv)
         {"tasks", 0, OPTION_NUMBER, &options.tasks, "N", "tasks on a run's timeline (default: 2000)", 0, 1000000},
         {"from", 0, OPTION_WORD, &options.from, "TIME", "where the timelines begin, such as 10s (default: 0s)", 0, 0},
         {"charts", 0, OPTION_NUMBER, &options.charts, "N",
-         "runs that get charts of their own; all are in the curves and tables (default: 12)", 0, 10000},
+         "runs that get charts of their own; all are in the curves and tables (default: 12)", 1, 10000},
         OPTION_DB(options.common),
         OPTION_COLOR(options.common),
         OPTION_VERBOSE(options.common),

@@ -14,24 +14,28 @@
 
 typedef ARRAY_OF(struct report_entry) entry_list;
 
-/* The run for programs, its lists cut to what a page can hold. */
-static json_t *bounded_json(const struct run_summary *summary, const char *ledger)
+/* The run for programs, its lists cut to what a page can hold, or left out. */
+static json_t *bounded_json(const struct run_summary *summary, const char *ledger, bool in_full)
 {
     struct run_summary part = *summary;
     size_t *counts[] = {&part.stream_count, &part.link_count, &part.node_count, &part.plugin_count, &part.cause_count};
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
         if (*counts[i] > REPORT_MOST_ROWS)
             *counts[i] = REPORT_MOST_ROWS;
-    return report_json(&part, ledger);
+    json_t *document = report_json(&part, ledger);
+    static const char *const lists[] = {"streams", "links", "nodes", "plugins"};
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]) && !in_full; i++)
+        json_object_del(document, lists[i]);
+    return document;
 }
 
-static int add_run(struct reported *reported, entry_list *entries, int64_t run, struct error *error)
+static int add_run(struct reported *reported, entry_list *entries, int64_t run, bool in_full, struct error *error)
 {
     struct run_summary *summary = query_run(reported->ledger, run, error);
     if (!summary)
         return -1;
-    *ARRAY_ADD(entries) =
-        (struct report_entry){.summary = summary, .document = bounded_json(summary, ledger_path(reported->ledger))};
+    *ARRAY_ADD(entries) = (struct report_entry){
+        .summary = summary, .document = bounded_json(summary, ledger_path(reported->ledger), in_full)};
     progress_step("reading runs", entries->count, 0);
     return 0;
 }
@@ -97,7 +101,8 @@ static int find_runs(struct reported *reported, char **names, int count, struct 
     return 0;
 }
 
-int reported_open(struct reported *reported, const char *db, char **names, int count, struct error *error)
+int reported_open(struct reported *reported, const char *db, char **names, int count, uint32_t in_full,
+                  struct error *error)
 {
     char last[] = "last", *newest[] = {last};
     entry_list entries = {0};
@@ -106,7 +111,7 @@ int reported_open(struct reported *reported, const char *db, char **names, int c
     int result = reported->ledger ? find_runs(reported, count ? names : newest, count ? count : 1, &runs, error) : -1;
     progress_start();
     for (size_t i = 0; result == 0 && i < runs.all.count; i++)
-        result = add_run(reported, &entries, runs.all.items[i], error);
+        result = add_run(reported, &entries, runs.all.items[i], i < in_full, error);
     progress_stop();
     ARRAY_FREE(&runs.all);
     reported->entries = entries.items;

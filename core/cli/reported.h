@@ -16,9 +16,11 @@ struct reported {
 
 /*
  * Reads the runs named: numbers, ranges of them (12-20), the runs of a sweep (sweep:3, sweep:last), or none for the newest
- * run. reported_close is due in either case.
+ * run. Only the first `in_full` keep the lists of their streams, links, nodes and plugins as JSON: those of a thousand runs
+ * would fill the memory. reported_close is due in either case.
  */
-int reported_open(struct reported *reported, const char *db, char **names, int count, struct error *error);
+int reported_open(struct reported *reported, const char *db, char **names, int count, uint32_t in_full,
+                  struct error *error);
 void reported_close(struct reported *reported);
 
 #endif

@@ -14,7 +14,7 @@ chmod -R u+w "$work"
     cd "$work"
     # shellcheck disable=SC3013 # dash knows -nt as well
     [ node_modules/.package-lock.json -nt package-lock.json ] ||
-        npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error --fetch-retries=1 --fetch-timeout=30000
+        npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error --fetch-retries=1 --fetch-timeout=30000 >/dev/null
 )
 node "$work/build.js" "$output.new"
 mv -f "$output.new" "$output"

@@ -62,6 +62,8 @@ function curveFigure(document) {
                 .sort((a, b) => a.place - b.place),
         }));
     };
+    /** Words have places side by side for the lines, so that their intervals do not cover each other. */
+    const aside = (i, lines) => (named.get(chosen.x).numbers ? 0 : (i - (lines - 1) / 2) * 14);
     const option = (style) => {
         const x = named.get(chosen.x);
         const { kind, label } = metric();
@@ -69,16 +71,16 @@ function curveFigure(document) {
         const wide = places.length > 2 && Math.min(...places) > 0 && Math.max(...places) / Math.min(...places) >= 8;
         const tell = ({ seriesName, data }) => `${seriesName}\n${x.name} ${data.label}\n${label}: ${data.text}`;
         const ends = curves().flatMap(({ points: list }) => list.flatMap(({ mean, low, high }) => [mean, low, high])).filter((end) => end > 0);
-        const lowest = Math.min(...ends);
-        const highest = Math.max(...ends);
-        const series = curves().flatMap(({ name, points: list }, i) => {
+        const lowest = round125(Math.min(...ends), Math.floor);
+        const highest = round125(Math.max(...ends), Math.ceil);
+        const series = curves().flatMap(({ name, points: list }, i, { length: lines }) => {
             const color = style.series[i % style.series.length];
             const banded = list.filter(({ low }) => low !== null);
             return [
                 { name, type: 'custom', silent: true, z: 1, itemStyle: { color }, data: banded.map((point) => [point.place, chosen.log ? Math.max(point.low, lowest) : point.low, point.high]),
                     encode: { x: 0, y: [1, 2] }, tooltip: { show: false }, // the first item draws the band of all
-                    renderItem: (params, api) => (!x.numbers ? whisker(color, api) : params.dataIndex === 0 ? band(banded, color, api, chosen.log ? lowest : 0) : null) },
-                { name, type: 'line', z: 3, symbol: 'circle', symbolSize: 7, itemStyle: { color }, lineStyle: { width: x.numbers ? 2 : 0, type: lineStyle(i) },
+                    renderItem: (params, api) => (!x.numbers ? whisker(color, api, aside(i, lines)) : params.dataIndex === 0 ? band(banded, color, api, chosen.log ? lowest : 0) : null) },
+                { name, type: 'line', z: 3, symbol: 'circle', symbolSize: 7, symbolOffset: [aside(i, lines), 0], itemStyle: { color }, lineStyle: { width: x.numbers ? 2 : 0, type: lineStyle(i) },
                     data: list.map((point) => ({ value: [point.place, point.mean], label: point.label, text: withInterval(kind, point) })), label: { show: false } },
             ];
         });
@@ -128,6 +130,13 @@ function curveFigure(document) {
     });
 }
 
+/** The next 1, 2 or 5 times a power of ten below (Math.floor) or above (Math.ceil). */
+function round125(value, way) {
+    const power = 10 ** Math.floor(Math.log10(value));
+    const steps = [1, 2, 5, 10].map((step) => step * power);
+    return (way === Math.ceil ? steps.find((step) => step >= value * 0.999999) : steps.reverse().find((step) => step <= value * 1.000001)) ?? value;
+}
+
 /** The interval of every point, joined. */
 function band(points, color, api, floor) {
     if (points.length < 2)
@@ -136,9 +145,10 @@ function band(points, color, api, floor) {
     return { type: 'polygon', shape: { points: edge.map((at) => api.coord(at)) }, style: { fill: color, opacity: 0.18 } };
 }
 
-function whisker(color, api) {
-    const low = api.coord([api.value(0), Math.max(api.value(1), 0)]);
-    const high = api.coord([api.value(0), api.value(2)]);
+function whisker(color, api, aside) {
+    const place = (value) => { const [x, y] = api.coord([api.value(0), value]); return [x + aside, y]; };
+    const low = place(Math.max(api.value(1), 0));
+    const high = place(api.value(2));
     const line = (from, to) => ({ type: 'line', shape: { x1: from[0], y1: from[1], x2: to[0], y2: to[1] }, style: { stroke: color, lineWidth: 2 } });
     const tick = (at) => line([at[0] - 6, at[1]], [at[0] + 6, at[1]]);
     return { type: 'group', children: [line(low, high), tick(low), tick(high)] };
