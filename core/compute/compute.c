@@ -2,6 +2,7 @@
 /* A node's compute engine. */
 #include "core/compute/compute.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -404,10 +405,16 @@ int compute_outputs(struct compute_execution *execution, const void **outputs, s
     struct compute_segment *segment = execution->segment;
     struct compute *compute = segment->model->compute;
     if (execution->handle) {
+        const struct napm_segment *spec = &segment->part.spec;
         int32_t status;
+        memset(execution->outputs, 0, spec->output_count * sizeof(*execution->outputs));
         CALL(compute, status, outputs(compute->instance->self, execution->handle, execution->outputs));
         if (status < 0)
             return instance_error(compute->instance, status, "taking a task's outputs", error);
+        for (uint32_t i = 0; i < spec->output_count; i++) {
+            if (!execution->outputs[i])
+                return instance_misbehaved(compute->instance, error, "outputs() gave no address of output %" PRIu32, i);
+        }
     }
     for (uint32_t i = 0; i < segment->part.leaving_count; i++) {
         uint32_t source = segment->leaving_source[i], computed = segment->part.spec.output_count;

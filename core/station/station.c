@@ -22,6 +22,7 @@
 #include "core/base/memory.h"
 
 #define FIRST_CHUNK_JOBS 64
+#define LATEST_WAKE_NS (INT64_MAX / 4) /* decades beyond any run: later is never, and would overflow sums of times */
 #define MOST_IDLE_WAITS 1000000 /* in a row, with jobs ready and nothing happening: such a scheduler will never pick */
 
 enum job_state {
@@ -234,6 +235,8 @@ static int accept_wait(struct station *station, int64_t wake_ns, int64_t now_ns)
         return instance_misbehaved(station->scheduler, &station->failure,
                                    "pick() wants to be asked again at %" PRId64 " ns, but it is %" PRId64 " ns already",
                                    wake_ns, now_ns);
+    if (wake_ns > LATEST_WAKE_NS)
+        wake_ns = INT64_MAX;
     if (wake_ns == INT64_MAX && station->running_count == 0)
         return instance_misbehaved(station->scheduler, &station->failure,
                                    "pick() waits for ever with %" PRIu32

@@ -265,6 +265,37 @@ static void test_a_stop_ends_a_run_between_layers(void **state)
     compute_close(compute);
 }
 
+static int32_t forget_outputs(void *self, void *execution, const void **outputs)
+{
+    (void)self;
+    (void)execution;
+    (void)outputs;
+    return NAPM_OK;
+}
+
+static void test_a_backend_that_gives_no_outputs_misbehaves(void **state)
+{
+    struct bench *bench = *state;
+    struct error error = {0};
+    struct tensor input;
+    const void *outputs[8];
+    read_input(bench, &input);
+    struct compute *compute = open_reference(bench, 1, NULL);
+    ((struct instance *)(uintptr_t)compute_instance(compute))->hook.backend.outputs = forget_outputs;
+    struct compute_model *prepared = compute_prepare(compute, bench->model, &error);
+    assert_non_null(prepared);
+    struct compute_execution *execution =
+        compute_execution_take(compute_segment(prepared, 0, bench->layers, &error), &error);
+    const void *const inputs[] = {input.data};
+    assert_int_equal(compute_start(execution, inputs, &error), 0);
+    assert_int_equal(compute_run(execution, bench->layers, NULL, &error), 0);
+    assert_int_equal(compute_outputs(execution, outputs, &error), -1);
+    assert_int_equal(error.kind, ERROR_PLUGIN);
+    assert_non_null(strstr(error.text, "outputs() gave no address of output 0"));
+    compute_close(compute);
+    tensor_free(&input);
+}
+
 static void test_an_unknown_backend_is_the_users_mistake(void **state)
 {
     struct bench *bench = *state;
@@ -330,6 +361,7 @@ int main(void)
         cmocka_unit_test(test_inputs_at_any_address_will_do),
         cmocka_unit_test(test_a_profile_at_an_eighth_of_the_speed_takes_longer),
         cmocka_unit_test(test_a_stop_ends_a_run_between_layers),
+        cmocka_unit_test(test_a_backend_that_gives_no_outputs_misbehaves),
         cmocka_unit_test(test_an_unknown_backend_is_the_users_mistake),
         cmocka_unit_test(test_the_monitor_sees_work_and_memory),
         cmocka_unit_test(test_stress_burns_its_share_and_holds_memory),

@@ -544,6 +544,7 @@ static void every_breach_of_contract_is_reported_in_the_plugins_name(void **stat
     assert_fault_is_reported("end-status", ERROR_PLUGIN, "misbehaves: pick() returned 2");
     assert_fault_is_reported("past-wake", ERROR_PLUGIN, "misbehaves: pick() wants to be asked again at 999 ns");
     assert_fault_is_reported("endless-wait", ERROR_PLUGIN, "misbehaves: pick() waits for ever with 2 jobs ready");
+    assert_fault_is_reported("far-wake", ERROR_PLUGIN, "misbehaves: pick() waits for ever with 2 jobs ready");
     assert_fault_is_reported("naps", ERROR_PLUGIN, "misbehaves: pick() asked to wait 1000000 times in a row");
     assert_fault_is_reported("ready-odd-status", ERROR_PLUGIN, "misbehaves: ready() returned 9");
 }
