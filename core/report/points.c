@@ -162,8 +162,8 @@ static json_t *distinct_values(json_t *const *settings, size_t count, const char
     return values;
 }
 
-/* Of each run the number of its value among those of all runs: equal texts say that two settings vary together. */
-static char *pattern_of(json_t *const *settings, size_t count, const char *name, const json_t *values)
+/* Of each run the number of its value among those of all runs. */
+static json_t *pattern_of(json_t *const *settings, size_t count, const char *name, const json_t *values)
 {
     json_t *pattern = json_array();
     for (size_t i = 0; i < count; i++) {
@@ -172,18 +172,47 @@ static char *pattern_of(json_t *const *settings, size_t count, const char *name,
             at++;
         json_array_append_new(pattern, json_integer((json_int_t)at));
     }
-    char *text = json_dumps(pattern, JSON_COMPACT);
-    json_decref(pattern);
-    return text;
+    return pattern;
+}
+
+/* Whether in every run the value of one parameter tells that of the other. */
+static bool follows(const json_t *pattern, const json_t *from)
+{
+    json_t *told = json_array(), *value;
+    bool same = true;
+    size_t i;
+    json_array_foreach(pattern, i, value)
+    {
+        /* Numbers are given in the order of appearance: a new one is the next. */
+        size_t number = (size_t)json_integer_value(json_array_get(from, i));
+        if (number == json_array_size(told))
+            json_array_append(told, value);
+        same = same && json_equal(json_array_get(told, number), value);
+    }
+    json_decref(told);
+    return same;
+}
+
+/* The first parameter that tells this one, if any does. */
+static json_t *told_by(const json_t *parameters, const json_t *patterns, const json_t *pattern, bool *both)
+{
+    json_t *from;
+    size_t i;
+    json_array_foreach(patterns, i, from) if (follows(pattern, from))
+    {
+        *both = json_equal(pattern, from);
+        return json_array_get(parameters, i);
+    }
+    return NULL;
 }
 
 /*
  * A parameter that varies together with an earlier one (the number of devices with nodes.pi.count) is no axis of its own:
- * it is named "with" that one.
+ * it is named "with" that one. Neither is one that an earlier one tells (an option of one of the partitioners).
  */
 static json_t *parameters_of(json_t *const *settings, size_t count)
 {
-    json_t *names = json_object(), *parameters = json_array(), *patterns = json_object(), *value;
+    json_t *names = json_object(), *parameters = json_array(), *patterns = json_array(), *value;
     const char *name;
     for (size_t i = 0; i < count; i++)
         json_object_update_missing(names, settings[i]);
@@ -191,18 +220,19 @@ static json_t *parameters_of(json_t *const *settings, size_t count)
     {
         if (!differs(settings, count, name))
             continue;
-        json_t *parameter = json_pack("{s:s}", "name", name), *values = distinct_values(settings, count, name);
-        add_numbers(parameter, values);
-        json_object_set_new(parameter, "values", values);
-        json_object_set_new(parameter, "with", json_array());
-        char *pattern = pattern_of(settings, count, name, values);
-        json_t *earlier = json_object_get(patterns, pattern);
-        if (earlier)
+        bool both = false;
+        json_t *values = distinct_values(settings, count, name), *pattern = pattern_of(settings, count, name, values);
+        json_t *earlier = told_by(parameters, patterns, pattern, &both);
+        if (both)
             json_array_append_new(json_object_get(earlier, "with"), json_string(name));
-        else if (json_object_set(patterns, pattern, parameter) == 0)
-            json_array_append(parameters, parameter);
-        json_decref(parameter);
-        free(pattern);
+        if (!earlier) {
+            json_t *parameter = json_pack("{s:s, s:O, s:[]}", "name", name, "values", values, "with");
+            add_numbers(parameter, values);
+            json_array_append_new(parameters, parameter);
+            json_array_append(patterns, pattern);
+        }
+        json_decref(values);
+        json_decref(pattern);
     }
     json_decref(names);
     json_decref(patterns);

@@ -81,6 +81,15 @@ check_with jq "names what varies" jq -e '(.parameters | map(.name)) == ["partiti
     (.left_out | length) == 1 and (.runs[1].detail == null)' "$work/more.json"
 check_status "a time without a unit" 2 napm report 1 --from 20
 check_text "is asked for one" 'unit' "$work/err"
+cat >"$work/sweep.cfg" <<'CFG'
+scenario = "s.cfg"; set = ("world=sim"); repeat = 2;
+grid = ( { path = "links.pi.rate"; values = ("2Mbit", "4Mbit"); }, { path = "scheduler.plugin"; values = ("fifo", "no-such"); } );
+CFG
+check_status "a sweep of which some points fail" 1 napm sweep "$work/sweep.cfg"
+check "its document" napm report sweep:last --format json -o "$work/sweep.json"
+check_with jq "has the curve of the others, with intervals, and why the points failed" jq -e '(.parameters | map(.name)) == ["links.pi.rate"] and
+    (.points | map(.metrics.mean_delay_ns | .runs == 2 and .low < .mean) | all) and (.failed_points | length) == 4 and
+    (.failed_points[0].cause | test("no-such"))' "$work/sweep.json"
 check_status "a sweep that is not there" 2 napm report sweep:7
 check_text "is not found" 'napm sweep --list' "$work/err"
 check_status "a run that is not there" 2 napm report 9

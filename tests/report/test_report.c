@@ -152,6 +152,25 @@ static void settings_that_vary_together_are_one_parameter(void **state)
     end(fixture);
 }
 
+static void an_option_of_one_partitioner_is_no_axis_of_its_own(void **state)
+{
+    (void)state;
+    struct fixture *fixture = three_rates();
+    char exhaustive[] = "exhaustive 1.0";
+    const struct report_setting budget = {"partitioner.max_evaluations", "20000"};
+    for (int i = 4; i < RUNS; i++) {
+        fixture->runs[i].head.partitioner = exhaustive;
+        fixture->entries[i].settings = &budget;
+        fixture->entries[i].setting_count = 1;
+    }
+    const json_t *parameters = json_object_get(document_of(fixture, RUNS), "parameters");
+    assert_int_equal(json_array_size(parameters), 2);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(parameters, 0), "name")), "partitioner");
+    assert_int_equal(json_array_size(json_object_get(json_array_get(parameters, 0), "with")), 0);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(parameters, 1), "name")), "links.pi.rate");
+    end(fixture);
+}
+
 static void settings_from_a_sweep_count_too(void **state)
 {
     (void)state;
@@ -255,6 +274,7 @@ int main(void)
         cmocka_unit_test(a_point_of_one_run_has_no_interval),
         cmocka_unit_test(a_run_without_figures_counts_for_nothing),
         cmocka_unit_test(settings_that_vary_together_are_one_parameter),
+        cmocka_unit_test(an_option_of_one_partitioner_is_no_axis_of_its_own),
         cmocka_unit_test(settings_from_a_sweep_count_too),
         cmocka_unit_test(what_would_end_the_script_is_escaped),
         cmocka_unit_test(a_page_that_is_none_is_refused),

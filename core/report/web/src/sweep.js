@@ -19,7 +19,7 @@ function headline(document) {
     const told = (name, point) => [name, duration(point.metrics.mean_delay_ns.mean), words(point.settings)];
     return bigNumbers([
         ['runs', count(runs), done < runs ? `${count(runs - done)} not done` : 'all done'],
-        ['combinations of settings', count(document.points.length), `${count(document.parameters.length)} settings vary`],
+        ['combinations of settings', count(document.points.length), document.parameters.length === 1 ? 'one setting varies' : `${count(document.parameters.length)} settings vary`],
         by.length > 1 && told('least mean delay', by[0]),
         by.length > 1 && told('greatest mean delay', by.at(-1)),
     ]);
@@ -107,12 +107,12 @@ function curveFigure(document) {
         controls: (redraw) => {
             const place = element('span', { class: 'controls' });
             const names = parameters.map((parameter) => [parameter.name, titleOf(parameter)]);
-            const fill = () => place.replaceChildren(
+            const fill = () => place.replaceChildren(...[
                 choice('metric', metrics.map(({ key, label }) => [key, label]), chosen.metric, (value) => change('metric', value)),
                 choice('over', names, chosen.x, (value) => change('x', value)),
                 parameters.length > 1 && choice('lines for', [['', 'nothing'], ...names.filter(([name]) => name !== chosen.x)], chosen.lines, (value) => change('lines', value)),
                 ...rest().map((parameter) => choice(titleOf(parameter), ordered(parameter).map((value) => [value, value]), fixedValue(parameter),
-                    (value) => { chosen.fixed[parameter.name] = value; redraw(); })));
+                    (value) => { chosen.fixed[parameter.name] = value; redraw(); }))].filter(Boolean));
             const change = (key, value) => {
                 chosen[key] = value;
                 if (chosen.lines === chosen.x)
