@@ -57,7 +57,7 @@ draws "the page of one run" "$work/one.html" 7 6
 check_text "the scenario's name is text" '<h1>&lt;/script&gt;&lt;img src=x onerror=alert\(1\)&gt;' "$work/dom"
 check "a page of several runs" napm report 1-3 -o "$work/more.html"
 draws "the page of several runs" "$work/more.html" 8 6
-check_text "has curves" '<h3>Curves</h3>' "$work/dom"
+check_text "has curves" '<h2>Curves</h2>' "$work/dom"
 check "and no word that was meant for nobody" sh -c "! grep -oE '>(false|undefined|null|NaN|\[object Object\])<' '$work/dom'"
 
 napm run "$work/s.cfg" --set run.time_limit=1ms >/dev/null 2>&1

@@ -109,7 +109,7 @@ export function figure(given) {
         const link = element('a', { href: own.chart.getDataURL({ type: 'svg' }), download: `${given.title}.svg` });
         link.click();
     } }, 'Save as SVG');
-    const section = element('section', { class: 'card' }, element('h3', {}, given.title),
+    const section = element('section', { class: 'card' }, element('h2', {}, given.title),
         given.about && element('p', { class: 'note' }, given.about),
         given.controls && element('div', { class: 'controls' }, ...given.controls(redraw)), place, tableOf, save);
     refill();

@@ -162,7 +162,7 @@ function failedTable({ failed_points: failed }) {
 
 function runTable(document) {
     const settings = new Map(document.points.flatMap((point) => point.runs.map((run) => [run, point.settings])));
-    return element('section', { class: 'card' }, element('h3', {}, 'All runs'), table('All runs', [
+    return element('section', { class: 'card' }, element('h2', {}, 'All runs'), table('All runs', [
         ['run', (run) => String(run.run)], ...document.parameters.map(({ name }) => [name, (run) => settings.get(run.run)?.[name]]),
         ['seed', (run) => String(run.seed)], ['status', (run) => (run.cause ? `${run.status}: ${run.cause}` : run.status)],
         ['tasks', (run) => count(run.delay.tasks_ok), 'number'], ['failed', (run) => count(run.delay.tasks_failed + run.delay.tasks_unfinished), 'number'],
