@@ -156,8 +156,9 @@ static void an_option_of_one_partitioner_is_no_axis_of_its_own(void **state)
 {
     (void)state;
     struct fixture *fixture = three_rates();
-    char exhaustive[] = "exhaustive 1.0";
+    char station[] = "station-only 1.0", exhaustive[] = "exhaustive 1.0";
     const struct report_setting budget = {"partitioner.max_evaluations", "20000"};
+    fixture->runs[1].head.partitioner = fixture->runs[3].head.partitioner = station;
     for (int i = 4; i < RUNS; i++) {
         fixture->runs[i].head.partitioner = exhaustive;
         fixture->entries[i].settings = &budget;
