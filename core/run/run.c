@@ -56,6 +56,18 @@ static int open_world(struct procedure *run, struct error *error)
     return run->world ? 0 : -1;
 }
 
+static int check_changes(const struct run_settings *settings, struct error *error)
+{
+    const struct world_kind *kind = world_find(settings->scenario->world, error);
+    if (!kind || kind->can_change || !changes_any(settings->scenario))
+        return kind ? 0 : -1;
+    return error_set(
+        error, ERROR_INPUT,
+        "%s: the world \"%s\" cannot yet change conditions while tasks run (events, trace, replan); take them "
+        "out, or use --world sim",
+        settings->scenario->path, kind->name);
+}
+
 static int make_plan(struct procedure *run, struct error *error)
 {
     const struct run_settings *settings = run->settings;
@@ -174,7 +186,7 @@ int run_execute(const struct run_settings *settings, int64_t *id, struct error *
 {
     struct error own = {0};
     *id = -1;
-    int result = rehearse(settings, &own);
+    int result = check_changes(settings, &own) == 0 ? rehearse(settings, &own) : -1;
     /* A mistake in the input is no run; a plugin that misbehaves makes one that failed. */
     if (result == 0 || own.kind != ERROR_INPUT)
         *id = ledger_run_begin(settings->ledger, settings->scenario, settings->seed, settings->repetition,

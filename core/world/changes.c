@@ -19,7 +19,7 @@ struct changes {
     int64_t plan_ns; /* when the next plan is due */
 };
 
-static bool has_changes(const struct scenario *scenario)
+bool changes_any(const struct scenario *scenario)
 {
     if (scenario->event_count || scenario->replan_every_ns > 0)
         return true;
@@ -44,7 +44,7 @@ static void expect_point(struct changes *changes, uint32_t direction)
 
 struct changes *changes_new(const struct scenario *scenario)
 {
-    if (!has_changes(scenario))
+    if (!changes_any(scenario))
         return NULL;
     struct changes *changes = NEW(struct changes);
     changes->scenario = scenario;

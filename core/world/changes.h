@@ -20,6 +20,8 @@ struct change {
 
 struct changes; /* one thread */
 
+bool changes_any(const struct scenario *scenario); /* whether anything ever changes */
+
 /* NULL where nothing ever changes. The scenario outlives it. */
 struct changes *changes_new(const struct scenario *scenario);
 void changes_free(struct changes *changes);

@@ -21,7 +21,7 @@ static struct world *sim_open(const struct world_setup *setup, struct error *err
 static void sim_close(struct world *world)
 {
     machine_facts_free(&world->machine);
-    arena_free(&world->arena);
+    sim_end(world->sim);
     free(world->backend);
     free(world);
 }
@@ -66,22 +66,11 @@ static int sim_probe(struct world *world, uint32_t link, struct link_report repo
     return 0;
 }
 
-static int sim_deploy(struct world *world, const uint32_t *cuts, const int64_t *const *const *layer_ns,
-                      struct error *error)
-{
-    size_t count = 0;
-    (void)error;
-    for (uint32_t i = 0; i < world->scenario->stream_count; i++)
-        count += scenario_way_length(world->scenario, world->scenario->streams[i].device);
-    world->cuts = arena_keep(&world->arena, memory_copy(cuts, count * sizeof(*cuts)));
-    world->layer_ns = layer_ns;
-    return 0;
-}
-
 const struct world_kind sim_world = {
     .name = "sim",
     .summary = "virtual time, over measured or estimated layer times",
     .is_virtual = true,
+    .can_change = true,
     .open = sim_open,
     .facts = sim_facts,
     .profile_source = sim_profile_source,

@@ -8,6 +8,7 @@
 #include "core/base/units.h"
 #include "core/flow/flow.h"
 #include "core/flow/generator.h"
+#include "core/scenario/arena.h"
 #include "core/world/changes.h"
 #include "core/world/sim_private.h"
 
@@ -15,14 +16,16 @@
 
 /* Running sums of a profile, made once for all streams that share it. */
 struct sums {
-    const int64_t *layer_ns; /* key */
-    int64_t *until_ns;
+    const int64_t *layer_ns; /* key: as it was given */
+    int64_t *own_ns, *until_ns;
     UT_hash_handle hh;
 };
 
 struct sim {
     struct world *world;
     const struct scenario *scenario;
+    const int64_t *const *const *layer_ns; /* while deploying */
+    uint32_t *cuts;
     const struct world_sink *sink;
     struct arena arena;
     struct sums *sums;
@@ -41,19 +44,20 @@ struct sim {
 
 /* ---- the scenario as the engine sees it */
 
-static const int64_t *sums_of(struct sim *sim, const int64_t *layer_ns, uint32_t layer_count)
+static const struct sums *sums_of(struct sim *sim, const int64_t *layer_ns, uint32_t layer_count)
 {
     struct sums *found;
     HASH_FIND_PTR(sim->sums, &layer_ns, found);
     if (found)
-        return found->until_ns;
+        return found;
     found = arena_new(&sim->arena, sizeof(*found));
     found->layer_ns = layer_ns;
+    found->own_ns = arena_keep(&sim->arena, memory_copy(layer_ns, layer_count * sizeof(*layer_ns)));
     found->until_ns = ARENA_ARRAY(&sim->arena, int64_t, layer_count + 1);
     for (uint32_t i = 0; i < layer_count; i++)
         found->until_ns[i + 1] = found->until_ns[i] + layer_ns[i];
     HASH_ADD_PTR(sim->sums, layer_ns, found);
-    return found->until_ns;
+    return found;
 }
 
 static const uint64_t *cut_bytes_of(struct sim *sim, uint32_t index)
@@ -72,13 +76,13 @@ static const struct flow_hop *hops_of(struct sim *sim, const struct scenario_str
 {
     const struct scenario *scenario = sim->scenario;
     struct flow_hop *hops = ARENA_ARRAY(&sim->arena, struct flow_hop, count);
-    const int64_t *station_ns = sim->world->layer_ns[scenario->station][stream->model];
+    const int64_t *station_ns = sim->layer_ns[scenario->station][stream->model];
     uint32_t node = stream->device;
     for (uint32_t i = 0; i < count; i++) {
-        const int64_t *layer_ns = sim->world->layer_ns[node][stream->model];
+        const int64_t *layer_ns = sim->layer_ns[node][stream->model];
         hops[i].node = node;
         hops[i].link = scenario->link_of_node[node];
-        hops[i].until_ns = sums_of(sim, layer_ns ? layer_ns : station_ns, layers);
+        hops[i].until_ns = sums_of(sim, layer_ns ? layer_ns : station_ns, layers)->until_ns;
         node = scenario->links[hops[i].link].upper;
     }
     return hops;
@@ -88,7 +92,7 @@ static void make_stream(struct sim *sim, uint32_t index)
 {
     const struct scenario_stream *stream = &sim->scenario->streams[index];
     uint32_t layers = model_view(sim->scenario->models[stream->model].model)->layer_count;
-    const int64_t *station_ns = sim->world->layer_ns[sim->scenario->station][stream->model];
+    const struct sums *station = sums_of(sim, sim->layer_ns[sim->scenario->station][stream->model], layers);
     uint32_t hops = scenario_way_length(sim->scenario, stream->device);
     if (!sim->cut_bytes[stream->model])
         sim->cut_bytes[stream->model] = cut_bytes_of(sim, stream->model);
@@ -98,8 +102,8 @@ static void make_stream(struct sim *sim, uint32_t index)
         .layer_count = layers,
         .task_count = stream->task_count,
         .model = stream->model,
-        .station_layer_ns = station_ns,
-        .station_until_ns = sums_of(sim, station_ns, layers),
+        .station_layer_ns = station->own_ns,
+        .station_until_ns = station->until_ns,
         .cut_bytes = sim->cut_bytes[stream->model],
         .result_bytes = sim->cut_bytes[stream->model][layers],
         .deadline_ns = stream->deadline_ns,
@@ -152,17 +156,6 @@ static int open_plugins(struct sim *sim, struct error *error)
         sim->streams[i].reactive = sim->generators[i].reactive;
     }
     return 0;
-}
-
-static void end_sim(struct sim *sim)
-{
-    for (uint32_t i = 0; sim->generators && i < sim->scenario->stream_count; i++)
-        generator_close(&sim->generators[i]);
-    instance_close(sim->scheduler);
-    flow_free(sim->flow);
-    changes_free(sim->changes);
-    HASH_CLEAR(hh, sim->sums);
-    arena_free(&sim->arena);
 }
 
 /* ---- tasks */
@@ -233,7 +226,7 @@ static const char *leave_cause(struct sim *sim, const struct change *change)
 static int replan(struct sim *sim, struct flow *flow, struct error *error)
 {
     const struct world_setup *setup = &sim->world->setup;
-    const uint32_t *cuts = setup->replan ? setup->replan(setup->replan_context, sim->changes, error) : sim->world->cuts;
+    const uint32_t *cuts = setup->replan ? setup->replan(setup->replan_context, sim->changes, error) : sim->cuts;
     if (!cuts)
         return -1;
     flow_change_cuts(flow, cuts);
@@ -280,21 +273,59 @@ static int change(void *context, struct flow *flow, int64_t now_ns, struct error
 
 /* ---- a drive */
 
+static void close_plugins(struct sim *sim)
+{
+    for (uint32_t i = 0; sim->generators && i < sim->scenario->stream_count; i++)
+        generator_close(&sim->generators[i]);
+    instance_close(sim->scheduler);
+    changes_free(sim->changes);
+    sim->generators = NULL;
+    sim->scheduler = NULL;
+    sim->changes = NULL;
+}
+
+int sim_deploy(struct world *world, const uint32_t *cuts, const int64_t *const *const *layer_ns, struct error *error)
+{
+    size_t count = 0;
+    (void)error;
+    sim_end(world->sim);
+    struct sim *sim = world->sim = NEW(struct sim);
+    sim->world = world;
+    sim->scenario = world->scenario;
+    for (uint32_t i = 0; i < sim->scenario->stream_count; i++)
+        count += scenario_way_length(sim->scenario, sim->scenario->streams[i].device);
+    sim->cuts = arena_keep(&sim->arena, memory_copy(cuts, count * sizeof(*cuts)));
+    sim->layer_ns = layer_ns;
+    make_setup(sim);
+    sim->layer_ns = NULL;
+    return 0;
+}
+
+void sim_end(struct sim *sim)
+{
+    if (!sim)
+        return;
+    flow_free(sim->flow);
+    HASH_CLEAR(hh, sim->sums);
+    arena_free(&sim->arena);
+    free(sim);
+}
+
 int sim_drive(struct world *world, const struct world_sink *sink, struct error *error)
 {
-    struct sim sim = {.world = world, .scenario = world->scenario, .sink = sink};
-    const struct flow_driver driver = {&sim, next_task, task_ended, change_ns, change};
+    struct sim *sim = world->sim;
+    const struct flow_driver driver = {sim, next_task, task_ended, change_ns, change};
     struct error own = {0};
-    make_setup(&sim);
-    sim.changes = changes_new(sim.scenario);
-    int result = open_plugins(&sim, &own);
+    sim->sink = sink;
+    sim->changes = changes_new(sim->scenario);
+    int result = open_plugins(sim, &own);
     if (result == 0) {
-        result = flow_run(sim.flow, world->cuts, sim.scheduler, &driver, world->setup.cancel, &own);
-        sim.abandoning = true;
+        result = flow_run(sim->flow, sim->cuts, sim->scheduler, &driver, world->setup.cancel, &own);
+        sim->abandoning = true;
         if (result != 0)
-            flow_abandon(sim.flow, own.text);
+            flow_abandon(sim->flow, own.text);
     }
-    end_sim(&sim);
+    close_plugins(sim);
     if (result == 0)
         return 0;
     if (own.kind == ERROR_CANCELLED)

@@ -4,8 +4,9 @@
 #define NAPM_WORLD_SIM_PRIVATE_H
 
 #include "core/compute/monitor.h"
-#include "core/scenario/arena.h"
 #include "core/world/sim.h"
+
+struct sim;
 
 struct world {
     struct world_setup setup;
@@ -13,9 +14,7 @@ struct world {
     struct machine_facts machine; /* this one: where layers that have no other source are measured */
     struct node_facts facts; /* of the node last asked for */
     char *backend; /* in them */
-    struct arena arena;
-    const uint32_t *cuts;
-    const int64_t *const *const *layer_ns;
+    struct sim *sim; /* once deployed */
 };
 
 /* ---- sim_profile.c: where layer times come from */
@@ -23,6 +22,8 @@ char *sim_profile_source(struct world *world, uint32_t node, uint32_t model);
 int sim_profile(struct world *world, uint32_t node, uint32_t model, int64_t *layer_ns, struct error *error);
 
 /* ---- sim_drive.c: the tasks */
+int sim_deploy(struct world *world, const uint32_t *cuts, const int64_t *const *const *layer_ns, struct error *error);
+void sim_end(struct sim *sim);
 int sim_drive(struct world *world, const struct world_sink *sink, struct error *error);
 
 #endif

@@ -101,6 +101,7 @@ struct world_kind {
     const char *summary;
     bool
         is_virtual; /* its time is no real time: runs may go on side by side, and rows come as fast as they are taken */
+    bool can_change; /* carries out what changes in mid-run (core/world/changes.h) */
     struct world *(*open)(const struct world_setup *setup, struct error *error);
     const struct node_facts *(*facts)(struct world *world, uint32_t node);
     /*
@@ -112,7 +113,7 @@ struct world_kind {
     int (*profile)(struct world *world, uint32_t node, uint32_t model, int64_t *layer_ns, struct error *error);
     int (*probe)(struct world *world, uint32_t link, struct link_report report[2], struct error *error);
     /*
-     * `layer_ns[node][model]` as profiled, valid until close: station schedulers see these. Cuts by stream; where links
+     * `layer_ns[node][model]` as profiled: station schedulers see these. Cuts by stream; where links
      * lead over other devices, one for each device on the stream's way, as flow_run has them.
      */
     int (*deploy)(struct world *world, const uint32_t *cuts, const int64_t *const *const *layer_ns,

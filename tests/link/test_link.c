@@ -576,9 +576,90 @@ static void the_heap_gives_the_least_key_whatever_was_changed(void **state)
     drive_heap(false);
 }
 
+/* ---- changes */
+
+static struct link_conditions at_rate(double bytes_per_s)
+{
+    return (struct link_conditions){.bytes_per_s = bytes_per_s};
+}
+
+static void a_new_rate_is_for_what_is_left_of_all_frames(void **state)
+{
+    (void)state;
+    struct link_spec spec = symmetric(LINK_NO_MEDIUM, MEGABYTE_PER_S, 0);
+    struct link_net *net = link_net_new(&spec, 1, 1);
+    struct link_conditions slow = at_rate(MEGABYTE_PER_S / 4), fast = at_rate(2 * MEGABYTE_PER_S), any = at_rate(0);
+    link_send(net, 0, LINK_UP, 100, 0, NULL);
+    link_send(net, 0, LINK_UP, 100, 0, NULL);
+    link_change(net, 0, LINK_UP, &slow, 60 * US); /* 40 left: 160 us; 100 left: 400 us */
+    assert_next(net, 0, LINK_UP, 220 * US);
+    link_change(net, 0, LINK_UP, &fast, 420 * US); /* 50 left: 25 us */
+    link_send(net, 0, LINK_UP, 100, 421 * US, NULL);
+    assert_next(net, 0, LINK_UP, 445 * US);
+    link_change(net, 0, LINK_UP, &any, 450 * US);
+    assert_next(net, 0, LINK_UP, 450 * US);
+    assert_idle(net);
+    link_net_reset(net); /* the first conditions again */
+    link_send(net, 0, LINK_UP, 100, 0, NULL);
+    assert_next(net, 0, LINK_UP, 100 * US);
+    link_net_free(net);
+}
+
+static void a_new_delay_overtakes_nothing(void **state)
+{
+    (void)state;
+    struct link_spec spec = symmetric(LINK_NO_MEDIUM, MEGABYTE_PER_S, 1000 * US);
+    struct link_net *net = link_net_new(&spec, 1, 1);
+    struct link_conditions near = at_rate(MEGABYTE_PER_S);
+    link_send(net, 0, LINK_UP, 100, 0, NULL);
+    link_change(net, 0, LINK_UP, &near, 200 * US);
+    link_send(net, 0, LINK_UP, 100, 200 * US, NULL);
+    assert_next(net, 0, LINK_UP, 1100 * US);
+    assert_next(net, 0, LINK_UP, 1100 * US);
+    link_net_free(net);
+}
+
+static void a_new_rate_on_a_medium_is_for_that_link_alone(void **state)
+{
+    (void)state;
+    struct link_spec specs[] = {symmetric(7, MEGABYTE_PER_S, 0), symmetric(7, MEGABYTE_PER_S, 0)};
+    struct link_net *net = link_net_new(specs, 2, 1);
+    struct link_conditions slow = at_rate(MEGABYTE_PER_S / 2);
+    link_send(net, 0, LINK_UP, 100, 0, NULL);
+    link_send(net, 1, LINK_UP, 100, 0, NULL);
+    link_change(net, 0, LINK_UP, &slow, 100 * US); /* each has 50 left; now 100 and 50 of air, half of it each */
+    assert_next(net, 1, LINK_UP, 200 * US);
+    assert_next(net, 0, LINK_UP, 250 * US);
+    assert_idle(net);
+    link_net_free(net);
+}
+
+/* Equal shares: the k-th of n transfers that begin together ends at sum over i <= k of (a[i] - a[i - 1]) * (n - i). */
+static void transfers_that_begin_together_end_as_the_closed_form_says(void **state)
+{
+    (void)state;
+    enum { COUNT = 50 };
+    struct link_spec specs[COUNT];
+    for (uint32_t i = 0; i < COUNT; i++)
+        specs[i] = symmetric(1, MEGABYTE_PER_S, 0);
+    struct link_net *net = link_net_new(specs, COUNT, 1);
+    for (uint32_t i = 0; i < COUNT; i++)
+        link_send(net, i, LINK_UP, 100 * (i + 1), 0, NULL);
+    int64_t expected_ns = 0;
+    for (uint32_t i = 0; i < COUNT; i++) {
+        expected_ns += 100 * US * (COUNT - i);
+        assert_next(net, i, LINK_UP, expected_ns);
+    }
+    link_net_free(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_new_rate_is_for_what_is_left_of_all_frames),
+        cmocka_unit_test(a_new_delay_overtakes_nothing),
+        cmocka_unit_test(a_new_rate_on_a_medium_is_for_that_link_alone),
+        cmocka_unit_test(transfers_that_begin_together_end_as_the_closed_form_says),
         cmocka_unit_test(a_frame_takes_its_bytes_over_the_rate_and_then_the_delay),
         cmocka_unit_test(frames_of_one_direction_follow_one_another),
         cmocka_unit_test(fractions_of_a_nanosecond_are_not_lost_between_frames),
