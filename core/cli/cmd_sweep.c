@@ -10,6 +10,7 @@
 #include "core/cli/recorded.h"
 #include "core/cli/sweep_point.h"
 #include "core/cli/sweep_run.h"
+#include "core/cli/sweep_slurm.h"
 #include "core/cli/table.h"
 #include "core/ledger/sweeps.h"
 #include "core/sweep/definition.h"
@@ -19,7 +20,7 @@ struct sweep_options {
     struct common_options common;
     struct sweep_run_options run;
     bool list;
-    const char *point;
+    const char *point, *part;
 };
 
 /* ---- the list of sweeps ---- */
@@ -27,7 +28,7 @@ struct sweep_options {
 static const struct table_column list_columns[] = {
     {"sweep", "sweep", TABLE_COUNT},   {"name", "name", TABLE_TEXT},  {"state", "state", TABLE_EXACT},
     {"points", "points", TABLE_COUNT}, {"done", "done", TABLE_COUNT}, {"failed", "failed", TABLE_COUNT},
-    {"file", "file", TABLE_PATH},
+    {"engine", "engine", TABLE_TEXT},  {"file", "file", TABLE_PATH},
 };
 
 static uint64_t points_of(const struct sweep_row *sweep)
@@ -53,6 +54,7 @@ static int list(struct ledger *ledger, const char *format, struct error *error)
         table_number(table, (double)points_of(&sweeps[i]));
         table_number(table, (double)sweeps[i].states[POINT_DONE]);
         table_number(table, (double)sweeps[i].states[POINT_FAILED]);
+        table_text(table, sweeps[i].engine);
         table_text(table, sweeps[i].path);
     }
     table_put(table, format);
@@ -168,11 +170,19 @@ int cmd_sweep(int argc, char **argv)
     struct sweep_options options = {0};
     const struct cli_option table[] = {
         {"jobs", 'j', OPTION_NUMBER, &options.run.jobs, "N",
-         "points at a time (default: all processors in the sim world, else 1, so that runs do not disturb each other)",
+         "points at a time (default: all processors in the sim world, else 1, so that runs do not disturb each other); "
+         "of Slurm: array tasks (default: one a point, at most 1000)",
          1, SWEEP_MOST_JOBS},
         {"retry-failed", 0, OPTION_FLAG, &options.run.retry, NULL, "try the points again that failed", 0, 0},
         {"again", 0, OPTION_FLAG, &options.run.again, NULL, "begin anew where this sweep is there already", 0, 0},
         {"list", 0, OPTION_FLAG, &options.list, NULL, "list the recorded sweeps", 0, 0},
+        {"engine", 0, OPTION_ONE_OF, &options.run.engine, "local|slurm",
+         "what carries the points out: this machine (default), or job arrays of Slurm", 0, 0},
+        {"slurm-option", 0, OPTION_WORDS, &options.run.slurm_options, "OPTION",
+         "an option for sbatch, such as --slurm-option=--partition=long; may be repeated", 0, 0},
+        {"parts", 0, OPTION_WORD, &options.run.parts, "FOLDER",
+         "where array tasks leave their parts: a file system that all nodes share (default: beside the ledger)", 0, 0},
+        {"part", 0, OPTION_WORD, &options.part, "FOLDER", "what an array task of --engine slurm does", 0, 0},
         {"point", 0, OPTION_WORD, &options.point, "SWEEP:POINT",
          "carry out only that point of a recorded sweep, and print nothing: what the workers of a sweep do", 0, 0},
         OPTION_DB(options.common),
@@ -199,9 +209,11 @@ int cmd_sweep(int argc, char **argv)
     struct error error = {0};
     if (result < 0) {
         common_apply(&options.common);
-        result = options.point ? sweep_point_work(options.point, &options.common)
-                               : carry_out(&options, first < argc ? argv[first] : NULL, &error);
+        result = options.point  ? sweep_point_work(options.point, &options.common)
+                 : options.part ? sweep_slurm_part(options.part, &options.common)
+                                : carry_out(&options, first < argc ? argv[first] : NULL, &error);
     }
+    free(options.run.slurm_options.items);
     common_free(&options.common);
     return result;
 }

@@ -66,16 +66,17 @@ static int find_point(struct ledger *ledger, int64_t sweep, uint32_t number, str
                       struct error *error)
 {
     struct point_row *points;
-    size_t count;
+    size_t count, at = 0;
     if (sweeps_points(ledger, sweep, &points, &count, error) != 0)
         return -1;
-    int result =
-        number >= 1 && number <= count
-            ? 0
-            : error_set(error, ERROR_INPUT, "sweep %" PRId64 " has no point %u; it has 1 to %zu", sweep, number, count);
+    while (at < count && points[at].point != number)
+        at++;
+    int result = at < count ? 0
+                            : error_set(error, ERROR_INPUT, "sweep %" PRId64 " has no point %u; it has %u to %u", sweep,
+                                        number, points[0].point, points[count - 1].point);
     if (result == 0) {
-        *found = points[number - 1];
-        points[number - 1] = (struct point_row){0};
+        *found = points[at];
+        points[at] = (struct point_row){0};
     }
     sweeps_points_free(points, count);
     return result;

@@ -13,12 +13,13 @@
 #include "core/cli/progress.h"
 #include "core/cli/stop.h"
 #include "core/cli/sweep_point.h"
+#include "core/cli/sweep_slurm.h"
 #include "core/ledger/sweeps.h"
 #include "core/sweep/pool.h"
 
 /* ---- which sweep ---- */
 
-static int64_t add_sweep(struct ledger *ledger, const struct sweep *sweep, struct error *error)
+static int64_t add_sweep(struct ledger *ledger, const struct sweep *sweep, const char *engine, struct error *error)
 {
     struct point_row *points = NEW_ARRAY(struct point_row, sweep->point_count);
     for (size_t i = 0; i < sweep->point_count; i++) {
@@ -33,7 +34,7 @@ static int64_t add_sweep(struct ledger *ledger, const struct sweep *sweep, struc
     struct sweep_row row = {.name = (char *)sweep->name,
                             .path = (char *)sweep->path,
                             .digest = (char *)sweep->digest,
-                            .engine = (char *)"local"};
+                            .engine = (char *)(engine ? engine : "local")};
     int64_t id = sweeps_add(ledger, &row, points, sweep->point_count, error);
     sweeps_points_free(points, sweep->point_count);
     return id;
@@ -65,8 +66,32 @@ struct work {
     size_t ended;
     const struct common_options *common;
     char program[PATH_MAX], point_name[64];
-    ARRAY_OF(const char *) command;
+    sweep_words command;
 };
+
+int sweep_program(char *path, struct error *error)
+{
+    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
+    if (length <= 0)
+        return error_set(error, ERROR_RUN, "finding the running program: /proc is not mounted");
+    path[length] = '\0';
+    return 0;
+}
+
+void sweep_words_add(sweep_words *words, const char *const *more)
+{
+    for (; *more; more++)
+        *ARRAY_ADD(words) = *more;
+}
+
+void sweep_words_add_common(sweep_words *words, const struct common_options *common)
+{
+    for (size_t i = 0; i < common->plugin_path.count; i++) {
+        *ARRAY_ADD(words) = "--plugin-path";
+        *ARRAY_ADD(words) = common->plugin_path.items[i];
+    }
+    *ARRAY_ADD(words) = NULL;
+}
 
 static const char *const *command_of(void *context, size_t i)
 {
@@ -74,15 +99,10 @@ static const char *const *command_of(void *context, size_t i)
     snprintf(work->point_name, sizeof(work->point_name), "%" PRId64 ":%u", work->sweep,
              work->points[work->waiting.items[i]].point);
     work->command.count = 0;
-    const char *const fixed[] = {work->program, "sweep",         "--db", ledger_path(work->ledger),
-                                 "--point",     work->point_name};
-    for (size_t k = 0; k < sizeof(fixed) / sizeof(fixed[0]); k++)
-        *ARRAY_ADD(&work->command) = fixed[k];
-    for (size_t k = 0; k < work->common->plugin_path.count; k++) {
-        *ARRAY_ADD(&work->command) = "--plugin-path";
-        *ARRAY_ADD(&work->command) = work->common->plugin_path.items[k];
-    }
-    *ARRAY_ADD(&work->command) = NULL;
+    const char *const fixed[] = {work->program, "sweep",          "--db", ledger_path(work->ledger),
+                                 "--point",     work->point_name, NULL};
+    sweep_words_add(&work->command, fixed);
+    sweep_words_add_common(&work->command, work->common);
     return work->command.items;
 }
 
@@ -123,10 +143,8 @@ static int choose_points(struct work *work, bool retry, struct error *error)
 
 static int run_points(struct work *work, uint32_t jobs, struct error *error)
 {
-    ssize_t length = readlink("/proc/self/exe", work->program, sizeof(work->program) - 1);
-    if (length <= 0)
-        return error_set(error, ERROR_RUN, "finding the running program: /proc is not mounted");
-    work->program[length] = '\0';
+    if (sweep_program(work->program, error) != 0)
+        return -1;
     const struct pool_settings settings = {.task_count = work->waiting.count,
                                            .jobs = jobs,
                                            .quiet = work->common->verbose == 0,
@@ -139,6 +157,13 @@ static int run_points(struct work *work, uint32_t jobs, struct error *error)
     int result = pool_run(&settings, error);
     progress_stop();
     return result;
+}
+
+static void work_free(struct work *work)
+{
+    sweeps_points_free(work->points, work->count);
+    ARRAY_FREE(&work->waiting);
+    ARRAY_FREE(&work->command);
 }
 
 /* ---- the whole ---- */
@@ -156,16 +181,40 @@ static int count_progress(struct ledger *ledger, int64_t sweep, struct sweep_pro
     return 0;
 }
 
-/* Carries out what is left of a recorded sweep. */
-static int go_on(struct work *work, uint32_t jobs, bool retry, struct sweep_progress *progress, struct error *error)
+static int run_on_slurm(struct work *work, const struct sweep_site *site, struct error *error)
 {
+    uint32_t *points = NEW_ARRAY(uint32_t, work->waiting.count + 1);
+    for (size_t i = 0; i < work->waiting.count; i++)
+        points[i] = work->points[work->waiting.items[i]].point;
+    int result = sweep_slurm_run(site, points, work->waiting.count, error);
+    free(points);
+    return result;
+}
+
+static int find_engine(const struct work *work, bool *slurm, struct error *error)
+{
+    struct sweep_row *sweep = sweeps_find(work->ledger, work->sweep, error);
+    if (!sweep)
+        return -1;
+    *slurm = strcmp(sweep->engine, "slurm") == 0;
+    sweeps_free(sweep, 1);
+    return 0;
+}
+
+/* Carries out what is left of a recorded sweep. */
+static int go_on(struct work *work, uint32_t jobs, const struct sweep_run_options *options,
+                 struct sweep_progress *progress, struct error *error)
+{
+    const struct sweep_site site = {work->ledger, work->sweep, options, work->common};
     struct error ending = {0};
-    if (sweeps_take(work->ledger, work->sweep, error) != 0 || choose_points(work, retry, error) != 0)
+    bool slurm;
+    if (sweeps_take(work->ledger, work->sweep, options->engine, error) != 0 || find_engine(work, &slurm, error) != 0 ||
+        sweep_slurm_gather(&site, error) != 0 || choose_points(work, options->retry, error) != 0)
         return -1;
     if (work->waiting.count < work->count)
         fprintf(stderr, "napm: sweep %" PRId64 " goes on: %zu of %zu points are left\n", work->sweep,
                 work->waiting.count, work->count);
-    int result = run_points(work, jobs, error);
+    int result = slurm ? run_on_slurm(work, &site, error) : run_points(work, jobs, error);
     if (sweeps_end(work->ledger, work->sweep, &ending) == 0 &&
         count_progress(work->ledger, work->sweep, progress, &ending) == 0)
         return result;
@@ -184,11 +233,17 @@ int64_t sweep_run(struct ledger *ledger, const struct sweep *sweep, const struct
         return -1;
     if (!options->again && find_sweep(ledger, sweep, &work.sweep, error) != 0)
         return -1;
-    if (work.sweep == 0 && (work.sweep = add_sweep(ledger, sweep, error)) < 0)
+    if (work.sweep == 0 && (work.sweep = add_sweep(ledger, sweep, options->engine, error)) < 0)
         return -1;
-    go_on(&work, jobs, options->retry, progress, error);
-    sweeps_points_free(work.points, work.count);
-    ARRAY_FREE(&work.waiting);
-    ARRAY_FREE(&work.command);
+    go_on(&work, jobs, options, progress, error);
+    work_free(&work);
     return work.sweep;
+}
+
+int sweep_run_recorded(struct ledger *ledger, int64_t sweep, const struct common_options *common, struct error *error)
+{
+    struct work work = {.ledger = ledger, .sweep = sweep, .common = common};
+    int result = choose_points(&work, false, error) == 0 ? run_points(&work, 1, error) : -1;
+    work_free(&work);
+    return result;
 }

@@ -51,13 +51,19 @@ int64_t sweeps_add(struct ledger *ledger, const struct sweep_row *sweep, const s
     return store_end(ledger, result, error) == 0 ? id : -1;
 }
 
+static int no_sweep(const struct sql *sql, int64_t sweep, struct error *error)
+{
+    return error_set(error, ERROR_INPUT, "ledger %s: there is no sweep %" PRId64 "; `napm sweep --list` names them",
+                     sql->path, sweep);
+}
+
 static int find_recorder(struct sql *sql, int64_t sweep, struct recorder *recorder, struct error *error)
 {
     sqlite3_stmt *row = sql_query(
         sql, error, "SELECT recorder_pid, recorder_started, recorder_machine FROM sweep WHERE id = ?", "i", sweep);
     int found = row ? sql_row(sql, row, error) : -1;
     if (found == 0)
-        return error_set(error, ERROR_INPUT, "ledger %s: there is no sweep %" PRId64, sql->path, sweep);
+        return no_sweep(sql, sweep, error);
     if (found < 0)
         return -1;
     *recorder = (struct recorder){.pid = sqlite3_column_int64(row, 0), .started = sqlite3_column_int64(row, 1)};
@@ -67,7 +73,7 @@ static int find_recorder(struct sql *sql, int64_t sweep, struct recorder *record
     return 0;
 }
 
-static int take(struct sql *sql, int64_t sweep, struct error *error)
+static int take(struct sql *sql, int64_t sweep, const char *engine, struct error *error)
 {
     struct recorder self, other;
     recorder_self(&self);
@@ -80,16 +86,16 @@ static int take(struct sql *sql, int64_t sweep, struct error *error)
                          "; wait for its end, or stop it first",
                          sweep, other.pid);
     return sql_run(sql, error,
-                   "UPDATE sweep SET recorder_pid = ?, recorder_started = ?, recorder_machine = ?, ended_ns = NULL "
-                   "WHERE id = ?",
-                   "iiti", self.pid, self.started, self.machine, sweep);
+                   "UPDATE sweep SET recorder_pid = ?, recorder_started = ?, recorder_machine = ?, ended_ns = NULL, "
+                   "engine = coalesce(?, engine) WHERE id = ?",
+                   "iitti", self.pid, self.started, self.machine, engine, sweep);
 }
 
-int sweeps_take(struct ledger *ledger, int64_t sweep, struct error *error)
+int sweeps_take(struct ledger *ledger, int64_t sweep, const char *engine, struct error *error)
 {
     if (store_begin(ledger, error) != 0)
         return -1;
-    return store_end(ledger, take(&ledger->sql, sweep, error), error);
+    return store_end(ledger, take(&ledger->sql, sweep, engine, error), error);
 }
 
 int sweeps_point_failed(struct ledger *ledger, int64_t sweep, uint32_t point, const char *cause, struct error *error)
@@ -175,8 +181,7 @@ int sweeps_points(struct ledger *ledger, int64_t sweep, struct point_row **point
         *ARRAY_ADD(&found) = point_of(rows);
     pthread_mutex_unlock(&ledger->database);
     if (row == 0 && found.count == 0)
-        row = error_set(error, ERROR_INPUT, "ledger %s: there is no sweep %" PRId64 "; `napm sweep --list` names them",
-                        ledger->sql.path, sweep);
+        row = no_sweep(&ledger->sql, sweep, error);
     *points = found.items;
     *count = found.count;
     if (row == 0)
@@ -196,6 +201,10 @@ void sweeps_points_free(struct point_row *points, size_t count)
     free(points);
 }
 
+#define SWEEPS                                                                                                         \
+    "SELECT id, name, path, digest, engine, began_ns, ended_ns, recorder_pid, recorder_started, recorder_machine "     \
+    "FROM sweep "
+
 static struct sweep_row sweep_of(sqlite3_stmt *row)
 {
     struct sweep_row sweep = {
@@ -214,6 +223,23 @@ static struct sweep_row sweep_of(sqlite3_stmt *row)
     return sweep;
 }
 
+struct sweep_row *sweeps_find(struct ledger *ledger, int64_t sweep, struct error *error)
+{
+    struct sweep_row *found = NULL;
+    pthread_mutex_lock(&ledger->database);
+    sqlite3_stmt *row = sql_query(&ledger->sql, error, SWEEPS "WHERE id = ?", "i", sweep);
+    int there = row ? sql_row(&ledger->sql, row, error) : -1;
+    if (there == 0)
+        no_sweep(&ledger->sql, sweep, error);
+    if (there == 1) {
+        struct sweep_row facts = sweep_of(row);
+        found = memory_copy(&facts, sizeof(facts));
+        sqlite3_reset(row);
+    }
+    pthread_mutex_unlock(&ledger->database);
+    return found;
+}
+
 static int count_states(struct ledger *ledger, struct sweep_row *sweep, struct error *error)
 {
     struct point_row *points;
@@ -230,10 +256,7 @@ int sweeps_list(struct ledger *ledger, struct sweep_row **sweeps, size_t *count,
 {
     ARRAY_OF(struct sweep_row) found = {0};
     pthread_mutex_lock(&ledger->database);
-    sqlite3_stmt *rows = sql_query(&ledger->sql, error,
-                                   "SELECT id, name, path, digest, engine, began_ns, ended_ns, recorder_pid, "
-                                   "recorder_started, recorder_machine FROM sweep ORDER BY id DESC",
-                                   "");
+    sqlite3_stmt *rows = sql_query(&ledger->sql, error, SWEEPS "ORDER BY id DESC", "");
     int row = -1;
     while (rows && (row = sql_row(&ledger->sql, rows, error)) == 1)
         *ARRAY_ADD(&found) = sweep_of(rows);

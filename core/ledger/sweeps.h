@@ -43,8 +43,8 @@ struct sweep_row {
 int64_t sweeps_add(struct ledger *ledger, const struct sweep_row *sweep, const struct point_row *points, size_t count,
                    struct error *error);
 
-/* This process carries the sweep out from now on. Fails where another one does. */
-int sweeps_take(struct ledger *ledger, int64_t sweep, struct error *error);
+/* This process carries the sweep out from now on, with that engine (NULL: as before). Fails where another one does. */
+int sweeps_take(struct ledger *ledger, int64_t sweep, const char *engine, struct error *error);
 
 /* Notes the end where no point is without one. */
 int sweeps_end(struct ledger *ledger, int64_t sweep, struct error *error);
@@ -54,6 +54,9 @@ int sweeps_point_failed(struct ledger *ledger, int64_t sweep, uint32_t point, co
 
 /* Runs begun through this ledger from now on belong to that point. */
 void sweeps_runs_for(struct ledger *ledger, int64_t sweep, uint32_t point);
+
+/* One sweep, its points not counted; NULL where there is none. End with sweeps_free(sweep, 1). */
+struct sweep_row *sweeps_find(struct ledger *ledger, int64_t sweep, struct error *error);
 
 /* The sweeps, newest first. End with sweeps_free. */
 int sweeps_list(struct ledger *ledger, struct sweep_row **sweeps, size_t *count, struct error *error);
