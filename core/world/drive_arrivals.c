@@ -141,9 +141,9 @@ static void free_levels(Wire__Stress *levels)
     free(levels);
 }
 
-/* Asks until the end. from_ns is the run's clock. */
-static int ask_levels(struct instance *instance, const struct napm_loadgen_stress *hook, Wire__Stress *levels,
-                      struct error *error)
+/* Asks until the load stays as it is, or the run will have ended. from_ns is the run's clock. */
+static int ask_levels(struct instance *instance, const struct napm_loadgen_stress *hook, int64_t until_ns,
+                      Wire__Stress *levels, struct error *error)
 {
     int64_t last_ns = INT64_MIN;
     ARRAY_OF(Wire__StressLevel *) list = {0};
@@ -155,9 +155,15 @@ static int ask_levels(struct instance *instance, const struct napm_loadgen_stres
             break;
         if (said < 0)
             status = instance_error(instance, said, "asking for the next level of load", error);
-        else if (level.from_ns < last_ns || !(level.cpu_share >= 0) || list.count >= STRESS_LEVELS_MAX)
+        else if (said != NAPM_OK || level.from_ns < last_ns || !(level.cpu_share >= 0))
             status = instance_misbehaved(instance, error, "level %zu of its load is not possible", list.count);
-        if (status)
+        else if (level.from_ns <= until_ns && list.count == STRESS_LEVELS_MAX)
+            status =
+                error_set(error, ERROR_INPUT,
+                          "load generator %s changes its load more than %u times within the run's time limit; give "
+                          "it a longer period, or run.time_limit less",
+                          instance->entry->name, STRESS_LEVELS_MAX);
+        if (status || level.from_ns > until_ns)
             break;
         last_ns = level.from_ns;
         Wire__StressLevel *kept = NEW(Wire__StressLevel);
@@ -186,7 +192,9 @@ int stress_open(struct drive *drive, struct error *error)
             return -1;
         drive->stress_levels[i] = NEW(Wire__Stress);
         wire__stress__init(drive->stress_levels[i]);
-        int status = hook.next ? ask_levels(instance, &hook, drive->stress_levels[i], error)
+        int64_t until_ns =
+            drive->scenario->time_limit_ns < INT64_MAX / 2 ? drive->scenario->time_limit_ns : INT64_MAX / 2;
+        int status = hook.next ? ask_levels(instance, &hook, until_ns, drive->stress_levels[i], error)
                                : instance_misbehaved(instance, error, "its load has no function next()");
         instance_close(instance);
         if (status)

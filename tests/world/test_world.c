@@ -314,6 +314,20 @@ static void test_artificial_load_is_borne_by_its_node(void **state)
     trial_end(&trial);
 }
 
+static void test_load_that_goes_on_and_off_for_ever_lasts_as_long_as_the_run(void **state)
+{
+    struct trial trial;
+    struct error error = {0};
+    (void)state;
+    trial_make(&trial, "tiny-cnn",
+               HEAD "nodes = ( { name = \"station\"; role = \"station\"; },\n"
+                    "{ name = \"pi\"; stress = { plugin = \"stress\"; cpu = 0.1; period = \"20ms\"; }; } );\n"
+                    "links = ( { from = \"pi\"; } );\n" STREAM(3, ""));
+    if (trial_run(&trial, 1, &error))
+        fail_msg("%s", error.text);
+    trial_end(&trial);
+}
+
 static void cancel_after_three(struct trial *trial, const struct task_record *record)
 {
     if (record->task == 2)
@@ -505,6 +519,7 @@ int main(void)
         cmocka_unit_test(test_a_failing_backend_fails_its_task_only),
         cmocka_unit_test(test_a_backend_that_fails_at_once_ends_the_deploying),
         cmocka_unit_test(test_artificial_load_is_borne_by_its_node),
+        cmocka_unit_test(test_load_that_goes_on_and_off_for_ever_lasts_as_long_as_the_run),
         cmocka_unit_test(test_a_cancelled_run_keeps_what_was_finished),
         cmocka_unit_test(test_a_run_ends_at_its_time_limit),
         cmocka_unit_test(test_strangers_are_refused_and_the_run_goes_on),
