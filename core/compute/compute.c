@@ -12,6 +12,8 @@
 #include "core/base/stats.h"
 #include "core/compute/pacer.h"
 
+#define LONGEST_LAYER_NS (24 * 3600 * NS_PER_S)
+
 struct compute {
     struct instance *instance;
     uint32_t threads;
@@ -351,6 +353,17 @@ int compute_start(struct compute_execution *execution, const void *const *inputs
     return status < 0 ? instance_error(compute->instance, status, "starting a task", error) : 0;
 }
 
+/* Plans, predictions and records are sums of such times. */
+static int check_times(const struct compute *compute, uint32_t layers, const int64_t *layer_ns, struct error *error)
+{
+    for (uint32_t i = 0; i < layers; i++) {
+        if (layer_ns[i] < 0 || layer_ns[i] > LONGEST_LAYER_NS)
+            return instance_misbehaved(compute->instance, error, "run() says that a layer took %" PRId64 " ns",
+                                       layer_ns[i]);
+    }
+    return 0;
+}
+
 static int run_some(struct compute_execution *execution, uint32_t layers, int64_t *layer_ns, struct error *error)
 {
     struct compute *compute = execution->segment->model->compute;
@@ -359,7 +372,7 @@ static int run_some(struct compute_execution *execution, uint32_t layers, int64_
         return error_set(error, ERROR_CANCELLED, "cancelled");
     CALL(compute, status, run(compute->instance->self, execution->handle, layers, layer_ns));
     if (status >= 0)
-        return 0;
+        return layer_ns ? check_times(compute, layers, layer_ns, error) : 0;
     uint32_t first = execution->segment->first + execution->layers_done;
     instance_error(compute->instance, status, "running a task", error);
     return error_prefix(error, "%s, from layer %u on", model_path(execution->segment->model->model), first);

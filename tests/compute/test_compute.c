@@ -296,6 +296,31 @@ static void test_a_backend_that_gives_no_outputs_misbehaves(void **state)
     tensor_free(&input);
 }
 
+static int32_t run_backwards(void *self, void *execution, uint32_t layer_count, int64_t *layer_ns)
+{
+    (void)self;
+    (void)execution;
+    for (uint32_t i = 0; layer_ns && i < layer_count; i++)
+        layer_ns[i] = -5;
+    return NAPM_OK;
+}
+
+static void test_a_backend_whose_layers_take_less_than_no_time_misbehaves(void **state)
+{
+    struct bench *bench = *state;
+    struct error error = {0};
+    struct compute *compute = open_reference(bench, 1, NULL);
+    ((struct instance *)(uintptr_t)compute_instance(compute))->hook.backend.run = run_backwards;
+    struct compute_model *prepared = compute_prepare(compute, bench->model, &error);
+    assert_non_null(prepared);
+    int64_t *layer_ns = NEW_ARRAY(int64_t, bench->layers);
+    assert_int_equal(compute_profile(prepared, 0, 1, layer_ns, NULL, NULL, &error), -1);
+    assert_int_equal(error.kind, ERROR_PLUGIN);
+    assert_non_null(strstr(error.text, "run() says that a layer took -5 ns"));
+    free(layer_ns);
+    compute_close(compute);
+}
+
 static void test_an_unknown_backend_is_the_users_mistake(void **state)
 {
     struct bench *bench = *state;
@@ -362,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_a_profile_at_an_eighth_of_the_speed_takes_longer),
         cmocka_unit_test(test_a_stop_ends_a_run_between_layers),
         cmocka_unit_test(test_a_backend_that_gives_no_outputs_misbehaves),
+        cmocka_unit_test(test_a_backend_whose_layers_take_less_than_no_time_misbehaves),
         cmocka_unit_test(test_an_unknown_backend_is_the_users_mistake),
         cmocka_unit_test(test_the_monitor_sees_work_and_memory),
         cmocka_unit_test(test_stress_burns_its_share_and_holds_memory),
