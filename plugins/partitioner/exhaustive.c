@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Partitioner "exhaustive": every combination of cuts, the oracle for few streams.
+ * Partitioner "exhaustive": every combination of cuts, the oracle for few streams. Where a stream's way passes several
+ * nodes, it has a cut at each border: every sharing out of its layers over the nodes of the way, in their order, is tried.
  *
  * It branches and bounds. What a stream adds to the total delay, or to the scenario's objective, is at least
  *   - for each task its delay in isolation; and the waiting for its own device too, where no other stream has to do with
@@ -16,6 +17,9 @@
 #include <string.h>
 
 #include "cuts.h"
+#include "route.h"
+
+#define MOST_WAYS 20000000.0 /* sharings out of one stream's layers that are listed */
 
 enum { OPTION_OBJECTIVE, OPTION_MAX_EVALUATIONS, OPTION_COUNT };
 
@@ -67,10 +71,18 @@ static int32_t create(const struct napm_host *host, const union napm_value *opti
     return NAPM_OK;
 }
 
-/* A cut that a stream may have, and what its tasks then add to the score at least. */
+/* Where a stream may be cut, and what its tasks then add to the score at least. */
 struct choice {
-    uint32_t cut;
+    uint32_t cut; /* layers on the device */
+    uint32_t way; /* where the way passes several nodes: number of its cuts in the stream's list of them */
     double bound;
+};
+
+/* The choices of one stream, least bound first. */
+struct choices {
+    struct choice *items;
+    uint32_t *ways; /* borders of the way each: layers before it, not descending; NULL where there is one border only */
+    uint32_t count, borders;
 };
 
 /* Scores are nanoseconds of all tasks, their variance, or the scenario's objective; of equal ones the lower total wins. */
@@ -83,12 +95,11 @@ struct search {
     const struct napm_problem *problem;
     const struct napm_evaluator *evaluator;
     struct napm_plan *plan;
-    struct choice **choices; /* by stream, least bound first */
-    uint32_t *choice_counts;
+    struct choices *choices; /* by stream */
     double *waits_ns; /* by cut: of the stream being listed, waiting for its device */
     double *rest; /* by stream: least bounds of it and all behind it */
     double tasks;
-    uint32_t *cuts, *best_cuts;
+    uint32_t *chosen, *best_chosen; /* by stream: number of the choice */
     struct score best;
     double combinations;
     int64_t evaluations;
@@ -129,28 +140,72 @@ static int32_t evaluate(struct search *search, uint32_t stream, uint32_t c, doub
     return status;
 }
 
-/* The same, to learn whether this is the best plan so far. */
-static int32_t try_cut(struct search *search, uint32_t stream, uint32_t c)
+/* A plan that shares layers out over several nodes is evaluated as it stands. */
+static int32_t evaluate_plan(struct search *search, struct napm_evaluation *result)
 {
+    const struct napm_host *host = search->settings->host;
+    if (search->evaluations++ == search->settings->max_evaluations)
+        return too_many(search);
+    int32_t status = search->evaluator->evaluate(search->evaluator, search->plan, result);
+    if (status < 0)
+        host->set_error(host, status == NAPM_ERR_CANCELLED ? "stopped" : "a plan could not be evaluated");
+    return status;
+}
+
+static void write_choice(struct search *search, uint32_t stream, uint32_t number)
+{
+    const struct choices *choices = &search->choices[stream];
+    const struct choice *choice = &choices->items[number];
+    const struct napm_problem_stream *view = search->problem->streams[stream];
+    napm_plan_set_cut(search->problem, search->plan, stream, choice->cut);
+    if (!choices->ways)
+        return;
+    const uint32_t *way = choices->ways + (size_t)choice->way * choices->borders;
+    for (uint32_t place = 1; place < choices->borders; place++)
+        for (uint32_t layer = way[place - 1]; layer < way[place]; layer++)
+            search->plan->node_of_layer[stream][layer] = route_node(search->problem, view, place);
+}
+
+static void choose(struct search *search, uint32_t stream, uint32_t number)
+{
+    search->chosen[stream] = number;
+    write_choice(search, stream, number);
+}
+
+/* Whether the plan with this choice is the best one itself. */
+static int is_best(const struct search *search, uint32_t stream, uint32_t number)
+{
+    for (uint32_t i = 0; i < search->problem->stream_count; i++)
+        if ((i == stream ? number : search->chosen[i]) != search->best_chosen[i])
+            return 0;
+    return search->best.value < INFINITY;
+}
+
+/* Evaluates the plan with this choice, to learn whether it is the best so far. */
+static int32_t try_choice(struct search *search, uint32_t stream, uint32_t number)
+{
+    if (is_best(search, stream, number))
+        return NAPM_OK;
+    const struct choices *choices = &search->choices[stream];
     struct napm_evaluation result = {.size = sizeof(result)};
-    int32_t status = evaluate(search, stream, c, limit_ns(search), &result);
+    int32_t status;
+    if (choices->ways) {
+        write_choice(search, stream, number);
+        status = evaluate_plan(search, &result);
+    } else {
+        status = evaluate(search, stream, choices->items[number].cut, limit_ns(search), &result);
+    }
     if (status < 0)
         return status;
     const double values[] = {result.total_ns, result.variance_ns2, result.objective};
     struct score score = {values[search->settings->objective], result.total_ns};
-    if (score.total_ns == INFINITY || score.value > search->best.value ||
+    if (!result.feasible || score.total_ns == INFINITY || score.value > search->best.value ||
         (score.value == search->best.value && score.total_ns >= search->best.total_ns))
         return NAPM_OK;
     search->best = score;
-    memcpy(search->best_cuts, search->cuts, search->problem->stream_count * sizeof(*search->cuts));
-    search->best_cuts[stream] = c;
+    memcpy(search->best_chosen, search->chosen, search->problem->stream_count * sizeof(*search->chosen));
+    search->best_chosen[stream] = number;
     return NAPM_OK;
-}
-
-static void set_cut(struct search *search, uint32_t stream, uint32_t c)
-{
-    search->cuts[stream] = c;
-    napm_plan_set_cut(search->problem, search->plan, stream, c);
 }
 
 /* ---- bounds */
@@ -160,7 +215,9 @@ static int compare_choices(const void *a, const void *b)
     const struct choice *x = a, *y = b;
     if (x->bound != y->bound)
         return x->bound < y->bound ? -1 : 1;
-    return x->cut < y->cut ? -1 : 1;
+    if (x->cut != y->cut)
+        return x->cut < y->cut ? -1 : 1;
+    return (x->way > y->way) - (x->way < y->way);
 }
 
 static double sum_ns(const int64_t *layer_ns, uint32_t first, uint32_t end)
@@ -230,21 +287,191 @@ static int32_t measure_waits(struct search *search, uint32_t stream, struct napm
     return NAPM_OK;
 }
 
-static int32_t list_choices(struct search *search, uint32_t stream)
+static int32_t list_cuts(struct search *search, uint32_t stream)
 {
-    uint32_t layers = search->problem->streams[stream]->layer_count, count = 0;
-    struct choice *choices = calloc((size_t)layers + 1, sizeof(*choices));
-    search->choices[stream] = choices;
-    if (!choices)
+    struct choices *choices = &search->choices[stream];
+    uint32_t layers = search->problem->streams[stream]->layer_count;
+    choices->items = calloc((size_t)layers + 1, sizeof(*choices->items));
+    if (!choices->items)
         return NAPM_ERR_MEMORY;
     for (uint32_t c = 0; c <= layers; c++)
         if (search->evaluator->isolated_ns(search->evaluator, stream, c) < INFINITY)
-            choices[count++] =
-                (struct choice){c, search->settings->objective == VARIANCE ? 0 : bound_of(search, stream, c)};
-    if (count == 0)
+            choices->items[choices->count++] = (struct choice){
+                .cut = c, .bound = search->settings->objective == VARIANCE ? 0 : bound_of(search, stream, c)};
+    return NAPM_OK;
+}
+
+/* ---- ways over several nodes */
+
+/* One stream's way, with sums over its layers, so that what one sharing out takes is told in steps of its nodes. */
+struct way {
+    const struct search *search;
+    uint32_t stream, places, layers;
+    const struct napm_problem_stream *view;
+    double *until_ns; /* by place and layers before: their time there, infinite where the node cannot run them */
+};
+
+static double share_ns(const struct way *way, uint32_t place, uint32_t first, uint32_t end)
+{
+    const double *until_ns = way->until_ns + (size_t)place * (way->layers + 1);
+    if (first == end)
+        return 0;
+    return until_ns[end] == INFINITY ? INFINITY : until_ns[end] - until_ns[first];
+}
+
+static int share_fits(const struct way *way, uint32_t place, uint32_t first, uint32_t end)
+{
+    const struct napm_problem *problem = way->search->problem;
+    uint64_t room = problem->nodes[route_node(problem, way->view, place)]->memory_bytes;
+    return first == end || room == 0 ||
+           way->search->evaluator->range_bytes(way->search->evaluator, way->stream, first, end) <= room;
+}
+
+/* The layers of place i are cuts[i - 1] .. cuts[i] - 1. */
+static uint32_t share_first(const uint32_t *cuts, uint32_t place)
+{
+    return place ? cuts[place - 1] : 0;
+}
+
+static uint32_t share_end(const struct way *way, const uint32_t *cuts, uint32_t place)
+{
+    return place + 1 < way->places ? cuts[place] : way->layers;
+}
+
+/* What one task alone takes; infinite where it cannot be. */
+static double way_alone_ns(const struct way *way, const uint32_t *cuts)
+{
+    const struct napm_problem *problem = way->search->problem;
+    double alone_ns = 0;
+    uint32_t last = 0;
+    for (uint32_t place = 0; place < way->places; place++) {
+        uint32_t first = share_first(cuts, place), end = share_end(way, cuts, place);
+        if (!share_fits(way, place, first, end))
+            return INFINITY;
+        if (place && first < way->layers) {
+            alone_ns += route_up_ns(problem, way->view, place - 1, way->view->cuts[first]->bytes);
+            last = place;
+        }
+        alone_ns += share_ns(way, place, first, end);
+    }
+    return alone_ns + route_return_ns(problem, way->view, last) + route_report_ns(problem, way->view, last);
+}
+
+/* Energy of one task, without what results and the repair of loss add. */
+static double way_energy_j(const struct way *way, const uint32_t *cuts)
+{
+    const struct napm_problem *problem = way->search->problem;
+    double joules = 0;
+    for (uint32_t place = 0; place < way->places; place++) {
+        uint32_t first = share_first(cuts, place), end = share_end(way, cuts, place);
+        joules +=
+            problem->nodes[route_node(problem, way->view, place)]->busy_w * share_ns(way, place, first, end) / 1e9;
+        if (place && first < way->layers)
+            joules += problem->nodes[route_node(problem, way->view, place - 1)]->transmit_w *
+                      (double)way->view->cuts[first]->bytes / route_link(problem, way->view, place - 1)->up_bytes_per_s;
+    }
+    return joules;
+}
+
+static double bound_of_way(const struct way *way, const uint32_t *cuts)
+{
+    const struct search *search = way->search;
+    const struct napm_objective *wish = search->problem->objective;
+    double tasks = search->evaluator->task_count(search->evaluator, way->stream), alone_ns = way_alone_ns(way, cuts);
+    int64_t deadline_ns = way->view->deadline_ns;
+    if (alone_ns == INFINITY || search->settings->objective == DELAY)
+        return alone_ns * tasks;
+    if (search->settings->objective == VARIANCE)
+        return 0;
+    return tasks / search->tasks *
+           (wish->delay_per_s * alone_ns / 1e9 + wish->energy_per_j * way_energy_j(way, cuts) +
+            (deadline_ns && alone_ns > (double)deadline_ns ? wish->miss : 0));
+}
+
+/* The next cuts in lexical order; 0 behind the last. */
+static int next_way(uint32_t *cuts, uint32_t borders, uint32_t layers)
+{
+    for (uint32_t i = borders; i-- > 0;)
+        if (cuts[i] < layers) {
+            uint32_t value = cuts[i] + 1;
+            for (; i < borders; i++)
+                cuts[i] = value;
+            return 1;
+        }
+    return 0;
+}
+
+static void sum_shares(struct way *way)
+{
+    for (uint32_t place = 0; place < way->places; place++) {
+        const int64_t *layer_ns = way->view->layer_ns[route_node(way->search->problem, way->view, place)];
+        double *until_ns = way->until_ns + (size_t)place * (way->layers + 1);
+        for (uint32_t layer = 0; layer < way->layers; layer++)
+            until_ns[layer + 1] = layer_ns ? until_ns[layer] + (double)layer_ns[layer] : INFINITY;
+    }
+}
+
+/* Lists every sharing out that is possible. `ways` has room for one more, in which the next one is made. */
+static void fill_ways(const struct way *way, struct choices *choices)
+{
+    uint32_t *cuts = choices->ways;
+    do {
+        double bound = bound_of_way(way, cuts);
+        if (bound == INFINITY)
+            continue;
+        choices->items[choices->count] = (struct choice){.cut = cuts[0], .way = choices->count, .bound = bound};
+        choices->count++;
+        memcpy(cuts + choices->borders, cuts, choices->borders * sizeof(*cuts));
+        cuts += choices->borders;
+    } while (next_way(cuts, choices->borders, way->layers));
+}
+
+static double count_ways(uint32_t borders, uint32_t layers)
+{
+    double count = 1;
+    for (uint32_t i = 1; i <= borders; i++)
+        count = count * (layers + i) / i;
+    return count;
+}
+
+static int32_t list_ways(struct search *search, uint32_t stream)
+{
+    const struct napm_problem_stream *view = search->problem->streams[stream];
+    struct choices *choices = &search->choices[stream];
+    struct way way = {search, stream, route_count(view), view->layer_count, view, NULL};
+    choices->borders = way.places - 1;
+    double count = count_ways(choices->borders, way.layers);
+    if (count > MOST_WAYS) {
+        char text[256];
+        snprintf(text, sizeof(text),
+                 "stream '%s' has %.3g ways to share its layers out over %" PRIu32
+                 " nodes: too many to try; chain-dp finds the best for one stream",
+                 view->name, count, way.places);
+        search->settings->host->set_error(search->settings->host, text);
+        return NAPM_ERR_INVALID;
+    }
+    choices->items = calloc((size_t)count, sizeof(*choices->items));
+    choices->ways = calloc(((size_t)count + 1) * choices->borders, sizeof(*choices->ways));
+    way.until_ns = calloc((size_t)way.places * (way.layers + 1), sizeof(*way.until_ns));
+    int fine = choices->items && choices->ways && way.until_ns;
+    if (fine) {
+        sum_shares(&way);
+        fill_ways(&way, choices);
+    }
+    free(way.until_ns);
+    return fine ? NAPM_OK : NAPM_ERR_MEMORY;
+}
+
+static int32_t list_choices(struct search *search, uint32_t stream)
+{
+    struct choices *choices = &search->choices[stream];
+    int32_t status =
+        route_count(search->problem->streams[stream]) > 2 ? list_ways(search, stream) : list_cuts(search, stream);
+    if (status < 0)
+        return status;
+    if (choices->count == 0)
         return cuts_none_feasible(search->settings->host, search->problem, stream);
-    qsort(choices, count, sizeof(*choices), compare_choices);
-    search->choice_counts[stream] = count;
+    qsort(choices->items, choices->count, sizeof(*choices->items), compare_choices);
     return NAPM_OK;
 }
 
@@ -258,30 +485,29 @@ static int32_t begin(struct search *search)
         uint32_t layers = problem->streams[i]->layer_count;
         most_layers = layers > most_layers ? layers : most_layers;
         search->tasks += search->evaluator->task_count(search->evaluator, i);
-        search->combinations *= layers + 1.0;
+        search->combinations *= count_ways(route_count(problem->streams[i]) - 1, layers);
     }
-    search->choices = calloc(room, sizeof(struct choice *));
-    search->choice_counts = calloc(room, sizeof(*search->choice_counts));
+    search->choices = calloc(room, sizeof(*search->choices));
     search->waits_ns = calloc(most_layers + 1, sizeof(*search->waits_ns));
     search->rest = calloc(room, sizeof(*search->rest));
-    search->cuts = calloc(room, sizeof(*search->cuts));
-    search->best_cuts = calloc(room, sizeof(*search->best_cuts));
-    return search->choices && search->choice_counts && search->waits_ns && search->rest && search->cuts &&
-                   search->best_cuts
+    search->chosen = calloc(room, sizeof(*search->chosen));
+    search->best_chosen = calloc(room, sizeof(*search->best_chosen));
+    return search->choices && search->waits_ns && search->rest && search->chosen && search->best_chosen
                ? NAPM_OK
                : NAPM_ERR_MEMORY;
 }
 
 static void end(struct search *search)
 {
-    for (uint32_t i = 0; search->choices && i < search->problem->stream_count; i++)
-        free(search->choices[i]);
+    for (uint32_t i = 0; search->choices && i < search->problem->stream_count; i++) {
+        free(search->choices[i].items);
+        free(search->choices[i].ways);
+    }
     free(search->choices);
-    free(search->choice_counts);
     free(search->waits_ns);
     free(search->rest);
-    free(search->cuts);
-    free(search->best_cuts);
+    free(search->chosen);
+    free(search->best_chosen);
 }
 
 static int32_t bound_all(struct search *search)
@@ -295,26 +521,43 @@ static int32_t bound_all(struct search *search)
             status = list_choices(search, i);
     }
     for (uint32_t i = count; i-- > 0 && status == NAPM_OK;)
-        search->rest[i] = search->rest[i + 1] + search->choices[i][0].bound;
+        search->rest[i] = search->rest[i + 1] + search->choices[i].items[0].bound;
     free(phases);
     return status;
 }
 
-/* From the least bounds, changes of one stream's cut as long as they help. */
+/* Whether nothing with this bound, and the least of the streams not in it, can be better than the best plan. */
+static int is_hopeless(const struct search *search, double bound, double others)
+{
+    /* Sums of rounded numbers, and of nanoseconds that the evaluator rounds: a little room for both. */
+    return search->settings->objective != VARIANCE && (bound + others) * (1 - 1e-9) >= search->best.value;
+}
+
+/* Takes the change of one stream's choice that is best. */
+static int32_t improve(struct search *search, uint32_t stream)
+{
+    const struct choices *choices = &search->choices[stream];
+    double others = search->rest[0] - choices->items[0].bound;
+    for (uint32_t k = 0; k < choices->count && !is_hopeless(search, choices->items[k].bound, others); k++) {
+        int32_t status = try_choice(search, stream, k);
+        if (status < 0)
+            return status;
+    }
+    choose(search, stream, search->best.value < INFINITY ? search->best_chosen[stream] : search->chosen[stream]);
+    return NAPM_OK;
+}
+
+/* From the least bounds, changes of one stream's choice as long as they help. */
 static int32_t descend(struct search *search)
 {
     for (uint32_t i = 0; i < search->problem->stream_count; i++)
-        set_cut(search, i, search->choices[i][0].cut);
+        choose(search, i, 0);
     for (double before = -1; before != search->best.value;) {
         before = search->best.value;
         for (uint32_t i = 0; i < search->problem->stream_count; i++) {
-            for (uint32_t k = 0; k < search->choice_counts[i]; k++) {
-                int32_t status = try_cut(search, i, search->choices[i][k].cut);
-                if (status < 0)
-                    return status;
-            }
-            if (search->best.value < INFINITY)
-                set_cut(search, i, search->best_cuts[i]);
+            int32_t status = improve(search, i);
+            if (status < 0)
+                return status;
         }
     }
     return NAPM_OK;
@@ -324,13 +567,13 @@ static int32_t descend(struct search *search)
 static int32_t place(struct search *search, uint32_t stream, double bound)
 {
     int last = stream + 1 == search->problem->stream_count;
-    for (uint32_t k = 0; k < search->choice_counts[stream]; k++) {
-        struct choice choice = search->choices[stream][k];
-        double least = (bound + choice.bound + search->rest[stream + 1]) * (1 - 1e-12); /* sums of rounded numbers */
-        if (search->settings->objective != VARIANCE && least >= search->best.value)
+    const struct choices *choices = &search->choices[stream];
+    for (uint32_t k = 0; k < choices->count; k++) {
+        if (is_hopeless(search, bound + choices->items[k].bound, search->rest[stream + 1]))
             return NAPM_OK;
-        set_cut(search, stream, choice.cut);
-        int32_t status = last ? try_cut(search, stream, choice.cut) : place(search, stream + 1, bound + choice.bound);
+        choose(search, stream, k);
+        int32_t status =
+            last ? try_choice(search, stream, k) : place(search, stream + 1, bound + choices->items[k].bound);
         if (status < 0)
             return status;
     }
@@ -355,7 +598,7 @@ static int32_t search_all(struct search *search)
         return NAPM_ERR_INVALID;
     }
     for (uint32_t i = 0; i < search->problem->stream_count; i++)
-        napm_plan_set_cut(search->problem, search->plan, i, search->best_cuts[i]);
+        write_choice(search, i, search->best_chosen[i]);
     return NAPM_OK;
 }
 
@@ -386,7 +629,7 @@ static const struct napm_plugin plugin = {
     .hook_version = NAPM_PARTITIONER_VERSION,
     .threading = NAPM_THREADS_PER_INSTANCE,
     .name = "exhaustive",
-    .version = "1.0",
+    .version = "1.1",
     .summary = "Every combination of cuts by branch and bound: the oracle for few streams.",
     .licence = "Apache-2.0",
     .option_count = OPTION_COUNT,
@@ -396,5 +639,5 @@ static const struct napm_plugin plugin = {
     .hook = &hook,
 };
 
-NAPM_PLUGIN_NOTE(exhaustive, NAPM_KIND_PARTITIONER, NAPM_PARTITIONER_VERSION, "exhaustive", "1.0");
+NAPM_PLUGIN_NOTE(exhaustive, NAPM_KIND_PARTITIONER, NAPM_PARTITIONER_VERSION, "exhaustive", "1.1");
 NAPM_EXPORT_PLUGINS(&plugin);
