@@ -439,14 +439,14 @@ int cmd_compare(int argc, char **argv)
     };
     const struct cli_usage usage = {
         "napm compare",
-        "[RUN...]",
+        "[RUN | sweep:N]...",
         "tell differences between runs from noise",
         "Compares the delays of recorded runs: each group with the first, task by task where both made the\n"
         "same tasks (same seed). The interval says where the true difference lies, and the verdict whether\n"
-        "it is more than noise. RUN is a number, a range such as 4-9, or \"last\"; without RUN, --by groups\n"
-        "all finished runs of a scenario.",
+        "it is more than noise. RUN is a number, a range such as 4-9, or \"last\"; sweep:N (or sweep:last)\n"
+        "stands for the runs of a sweep; without any, --by groups all finished runs of a scenario.",
         "  napm compare 4 5\n  napm compare --by partitioner,scheduler\n"
-        "  napm compare 10-29 --by partitioner --baseline station-only --format json",
+        "  napm compare sweep:last --by partitioner --baseline station-only --format json",
         table,
         OPTIONS_COUNT(table),
         0,

@@ -51,17 +51,34 @@ static void bar_text(char *text, size_t room, uint64_t done, uint64_t of, int wi
     snprintf(text, room, " [%s] %" PRIu64 "/%" PRIu64, bar, done, of);
 }
 
+/* By what one part has taken so far, as of the last one that was done. "" where that says nothing. */
+static void left_text(char *text, size_t room, uint64_t done, uint64_t of)
+{
+    text[0] = '\0';
+    if (done == 0 || done >= of)
+        return;
+    double one_ns = (double)(line.counted_ns - line.since_ns) / (double)done;
+    double left_s = (one_ns * (double)(of - done) - (double)(clock_now_ns() - line.counted_ns)) / (double)NS_PER_S;
+    if (left_s >= 5400)
+        snprintf(text, room, ", about %.0f h left", left_s / 3600);
+    else if (left_s >= 90)
+        snprintf(text, room, ", about %.0f min left", left_s / 60);
+    else if (left_s >= 1)
+        snprintf(text, room, ", about %.0f s left", left_s);
+}
+
 static void draw_line(void)
 {
     int64_t elapsed_ns = clock_now_ns() - line.since_ns;
     if (!line.what || elapsed_ns < APPEARS_AFTER_NS)
         return;
-    char bar[MOST_BAR + 64] = "...", text[256];
+    char bar[MOST_BAR + 64] = "...", left[64], text[256];
     int columns = (int)terminal_columns(STDERR_FILENO), width = columns / 3 < MOST_BAR ? columns / 3 : MOST_BAR;
     if (line.of > 0)
         bar_text(bar, sizeof(bar), line.done < line.of ? line.done : line.of, line.of, width,
                  clock_now_ns() - line.counted_ns);
-    snprintf(text, sizeof(text), "napm: %s%s %" PRId64 " s", line.what, bar, elapsed_ns / NS_PER_S);
+    left_text(left, sizeof(left), line.done, line.of);
+    snprintf(text, sizeof(text), "napm: %s%s %" PRId64 " s%s", line.what, bar, elapsed_ns / NS_PER_S, left);
     fprintf(stderr, "\r%.*s\033[K", columns - 1, text);
     fflush(stderr);
     line.drawn = true;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One progress line on stderr, where that is a terminal: what is being done, how far, for how long. It appears when
- * something takes longer than a second, makes way for lines of the log, and leaves nothing behind. Quiet in pipes.
+ * One progress line on stderr, where that is a terminal: what is being done, how far, for how long, and about how long
+ * still. It appears when something takes longer than a second, makes way for lines of the log, and leaves nothing
+ * behind. Quiet in pipes.
  */
 #ifndef NAPM_CLI_PROGRESS_H
 #define NAPM_CLI_PROGRESS_H

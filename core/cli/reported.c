@@ -42,35 +42,12 @@ static int add_run(struct reported *reported, entry_list *entries, int64_t run, 
 
 /* ---- sweeps ---- */
 
-#define SWEEP_PREFIX "sweep:"
-
-/* The sweep that the text after the prefix names. -1 with an error. */
-static int64_t find_sweep(struct ledger *ledger, const char *name, struct error *error)
-{
-    struct sweep_row *sweeps;
-    size_t count;
-    int64_t found = -1;
-    if (sweeps_list(ledger, &sweeps, &count, error) != 0)
-        return -1;
-    for (size_t i = 0; i < count && found < 0; i++) {
-        char *number = text_format("%" PRId64, sweeps[i].id);
-        if (strcmp(name, "last") == 0 || strcmp(name, number) == 0)
-            found = sweeps[i].id;
-        free(number);
-    }
-    sweeps_free(sweeps, count);
-    if (found < 0)
-        error_set(error, ERROR_INPUT, "there is no sweep \"%s\"; `napm sweep --list` names the sweeps", name);
-    return found;
-}
-
 /* The runs of the sweep's points; points that failed are noted. */
-static int add_sweep(struct reported *reported, const char *name, struct recorded_runs *runs, struct error *error)
+static int add_sweep(struct reported *reported, int64_t sweep, struct recorded_runs *runs, struct error *error)
 {
     struct point_row *points;
     size_t count;
-    int64_t sweep = find_sweep(reported->ledger, name, error);
-    if (sweep < 0 || sweeps_points(reported->ledger, sweep, &points, &count, error) != 0)
+    if (sweeps_points(reported->ledger, sweep, &points, &count, error) != 0)
         return -1;
     if (!reported->failed_points)
         reported->failed_points = json_array();
@@ -90,9 +67,10 @@ static int find_runs(struct reported *reported, char **names, int count, struct 
                      struct error *error)
 {
     for (int i = 0; i < count; i++) {
-        bool is_sweep = strncmp(names[i], SWEEP_PREFIX, strlen(SWEEP_PREFIX)) == 0;
-        int result = is_sweep ? add_sweep(reported, names[i] + strlen(SWEEP_PREFIX), runs, error)
-                              : recorded_runs(reported->ledger, &names[i], 1, runs, error);
+        int64_t sweep = recorded_sweep(reported->ledger, names[i], error);
+        int result = sweep < 0   ? -1
+                     : sweep > 0 ? add_sweep(reported, sweep, runs, error)
+                                 : recorded_runs(reported->ledger, &names[i], 1, runs, error);
         if (result != 0)
             return -1;
     }

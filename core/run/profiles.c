@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "core/base/file.h"
+#include "core/base/lock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
 
@@ -102,6 +104,32 @@ static int measure(const struct run_settings *settings, const struct world_kind 
     return settings->ledger ? ledger_profile_put(settings->ledger, key, description, layers, layer_ns, error) : 0;
 }
 
+#define PROFILED_WITHIN_NS (30 * 60 * NS_PER_S)
+
+/*
+ * One process at a time measures for a ledger, as each would measure the load of the others too. What another one has
+ * measured meanwhile is taken.
+ */
+static int measure_alone(const struct run_settings *settings, const struct world_kind *kind, struct world *world,
+                         const struct subject *subject, const char *key, const char *description, int64_t *layer_ns,
+                         struct error *error)
+{
+    if (!settings->ledger)
+        return measure(settings, kind, world, subject, key, description, layer_ns, error);
+    char *path = text_format("%s.profiling", ledger_path(settings->ledger));
+    int lock = lock_take(path, PROFILED_WITHIN_NS, settings->cancel, error), found = 0;
+    free(path);
+    if (lock < 0)
+        return -1;
+    if (!settings->fresh_profiles)
+        found =
+            ledger_profile_get(settings->ledger, key, model_view(subject->model->model)->layer_count, layer_ns, error);
+    if (found == 0 && measure(settings, kind, world, subject, key, description, layer_ns, error) != 0)
+        found = -1;
+    lock_release(lock);
+    return found < 0 ? -1 : 0;
+}
+
 /* Layer times from the ledger, or measured now. Times with one description are the same times: asked for once. */
 static int get_or_measure(struct profiles *profiles, const struct run_settings *settings, const struct world_kind *kind,
                           struct world *world, const struct subject *subject, const char *key, const char *description,
@@ -117,7 +145,7 @@ static int get_or_measure(struct profiles *profiles, const struct run_settings *
     int found = 0;
     if (settings->ledger && !settings->fresh_profiles)
         found = ledger_profile_get(settings->ledger, key, layers, *layer_ns, error);
-    if (found < 0 || (!found && measure(settings, kind, world, subject, key, description, *layer_ns, error) != 0))
+    if (found < 0 || (!found && measure_alone(settings, kind, world, subject, key, description, *layer_ns, error) != 0))
         return -1;
     names_add(&profiles->numbers, &profiles->arena, arena_copy(&profiles->arena, description), known);
     *ARRAY_ADD(&profiles->known) = *layer_ns;

@@ -24,6 +24,7 @@ unset NO_COLOR
 check "a run on a terminal" on_terminal "$command run '$work/s.cfg'"
 tr '\r' '\n' <"$work/out" >"$work/lines"
 check_text "shows how far it is" 'napm: running \[=+ *\] [0-9]+/25' "$work/lines"
+check_text "and how long it will about take" '/25 1 s, about [12] s left' "$work/lines"
 check_text "leaves no line behind" $'\033\\[K' "$work/out"
 check_text "and is coloured" $'\033\\[1m' "$work/out"
 export NO_COLOR=1

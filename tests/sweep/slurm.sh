@@ -104,7 +104,7 @@ scheduler = { plugin = "fifo"; };
 run = { time_limit = "60s"; };
 END_OF_FILE
 slow() { printf 'name = "%s"; scenario = "real.cfg"; repeat = %s;\n' "$1" "$2" >"$1.cfg"; }
-runs() { sqlite3 "$NAPM_DB" "SELECT count(*) FROM run WHERE $1"; }
+runs() { sqlite3 -cmd '.timeout 10000' "$NAPM_DB" "SELECT count(*) FROM run WHERE $1"; }
 jobs() { squeue --noheader --array --states="$1" | wc -l; }
 until_true() { # COMMAND...
     for _ in $(seq 200); do

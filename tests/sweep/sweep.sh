@@ -25,7 +25,7 @@ repeat = 3;
 END
 
 # runs WHERE: how many runs of the ledger the condition names.
-runs() { sqlite3 "$NAPM_DB" "SELECT count(*) FROM run WHERE $1"; }
+runs() { sqlite3 -cmd '.timeout 10000' "$NAPM_DB" "SELECT count(*) FROM run WHERE $1"; }
 
 # ---- a sweep from beginning to end ----
 check "a sweep runs" napm sweep grid.cfg --format csv
@@ -41,11 +41,13 @@ check "with runs of its own" [ "$(runs "sweep = 2 AND status = 'done'")" = 12 ]
 # ---- comparing what it recorded ----
 check "groups of its runs are compared" napm compare 1-12 --by partitioner
 check_text "in plain words" 'mean delay: (neurosurgeon is (lower|higher) than|no difference beyond noise between|neurosurgeon differs from)' "$work/out"
-check "by a path that was swept" napm compare 1-12 --by links.pi.rate --format json
+check "by a path that was swept" napm compare sweep:1 --by links.pi.rate --format json
 check_text "paired, since the seeds are the same" '"paired": 1' "$work/out"
 check_text "a faster link is better" '"verdict": "better"' "$work/out"
 check "a run against its repetition of the same seed and settings" napm compare 1 13
 check_text "is the same: nothing beyond noise" 'mean delay: no difference beyond noise' "$work/out"
+check_status "a sweep that there is not is refused" 2 napm compare sweep:9
+check_text "with the remedy" 'there is no sweep "9"; .napm sweep --list. names' "$work/err"
 check_status "one group alone is refused" 2 napm compare 1
 check_text "with the remedy" 'nothing to compare it with; name more runs' "$work/err"
 check_status "an unknown key is refused" 2 napm compare --by colour
@@ -70,6 +72,22 @@ check_text "and says so" 'sweep 3 goes on: [0-9]+ of 24 points are left' "$work/
 check "each point is done once, none twice" [ "$(sqlite3 "$NAPM_DB" \
     "SELECT count(*) || ' ' || count(DISTINCT point) FROM run WHERE sweep = 3 AND status = 'done'")" = "24 24" ]
 check "no run was lost meanwhile" [ "$(runs 1)" -ge $((before + 24)) ]
+
+# ---- points that measure at the same time ----
+cat >real.cfg <<'END'
+nodes = ( { name = "station"; role = "station"; }, { name = "pi"; } );
+links = ( { from = "pi"; rate = "50Mbit"; } );
+streams = ( { device = "pi"; model = "tiny.onnx"; tasks = 2; arrivals = { plugin = "periodic"; period = "1ms"; }; } );
+partitioner = { plugin = "device-only"; };
+backend = { plugin = "reference"; };
+scheduler = { plugin = "fifo"; };
+profile = { repeats = 200; };
+END
+printf 'scenario = "real.cfg"; repeat = 4;\n' >measured.cfg
+check "points that measure, four at a time" env NAPM_DB="$work/measured.db" \
+    "$top_builddir/run-in-tree" core/cli/napm sweep measured.cfg --jobs 4
+check "measure each profile once" [ "$(sqlite3 measured.db \
+    'SELECT count(*) > 0 AND count(*) = count(DISTINCT key) FROM profile')" = 1 ]
 
 # ---- points that fail ----
 cat >failing.cfg <<'END'
