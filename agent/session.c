@@ -82,6 +82,13 @@ static int begin_frame(void *context, const struct frame_header *header, int64_t
                                     "was not expected",
                                     header->payload_bytes, header->stream);
     }
+    if (header->kind == FRAME_TASK) {
+        *payload = work_task_room(session->work, header->stream, header->payload_bytes);
+        return *payload ? 0
+                        : error_set(error, ERROR_RUN,
+                                    "data connection: no room for a task of stream %u with %" PRIu64 " bytes",
+                                    header->stream, header->payload_bytes);
+    }
     bool fits = false;
     if (header->kind == FRAME_PROBE || header->kind == FRAME_AHEAD)
         fits = header->payload_bytes <= CONTENT_BYTES_MAX;
@@ -106,8 +113,12 @@ static int end_frame(void *context, const struct frame_header *header, struct er
     }
     if (header->kind == FRAME_AHEAD)
         return 0;
-    if (header->kind == FRAME_RESULT)
+    if (header->kind == FRAME_RESULT || header->kind == FRAME_TASK)
         atomic_fetch_add(&session->data.received_bytes, header->tensor_bytes);
+    if (header->kind == FRAME_TASK) {
+        work_task_came(session->work, header->stream, header->task);
+        return 0;
+    }
     struct frame_header reply = {.kind = header->kind == FRAME_PROBE ? FRAME_PROBED : FRAME_RETURNED,
                                  .stream = header->stream,
                                  .task = header->task,

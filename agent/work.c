@@ -32,11 +32,14 @@ struct job {
 
 /* A stream as deployed here: its segment, and all that a task of it needs. */
 struct work_stream {
-    uint32_t stream, cut, layer_count;
-    bool ends_here, sends_result; /* the cut is behind the last layer */
+    uint32_t stream, layer_count;
+    bool ends_here, sends_result; /* the segment ends with the last layer */
     struct compute_segment *segment;
     struct compute_execution *execution;
-    uint8_t *input; /* tensors, padded as in the frame */
+    const struct napm_model *model;
+    uint8_t *input; /* tensors, padded as in the frame; those of a task on its way are in a room of its own */
+    uint8_t *incoming; /* the room that is being filled */
+    ARRAY_OF(uint8_t *) free_rooms;
     uint64_t input_payload_bytes, result_payload_bytes;
     bool input_came;
     const void **arriving, **leaving;
@@ -49,6 +52,7 @@ struct pending {
     uint32_t index; /* of the stream's entry */
     uint64_t task;
     int64_t due_ns;
+    uint8_t *room; /* of what it brought along; NULL: it has the stream's input */
 };
 
 struct work {
@@ -187,6 +191,13 @@ static uint64_t result_payload_bytes(const struct model *model)
     return payload;
 }
 
+/* Where the tensors of the next task are. */
+static void point_at(struct work_stream *stream, uint8_t *payload)
+{
+    const struct model_part *part = compute_segment_part(stream->segment);
+    place_tensors(stream->model, part->arriving, part->arriving_count, payload, stream->arriving);
+}
+
 static int set_up_stream(struct work *work, struct work_stream *stream, const Wire__StreamPlan *plan,
                          struct error *error)
 {
@@ -195,18 +206,20 @@ static int set_up_stream(struct work *work, struct work_stream *stream, const Wi
     if (!prepared)
         return -1;
     const struct napm_model *view = model_view(model);
-    if (plan->cut > view->layer_count)
-        return error_set(error, ERROR_RUN, "cut %u of a model with %u layers", plan->cut, view->layer_count);
-    stream->segment = compute_segment(prepared, 0, plan->cut, error);
+    if (plan->cut > view->layer_count || plan->first > plan->cut)
+        return error_set(error, ERROR_RUN, "layers from %u to cut %u of a model with %u layers", plan->first, plan->cut,
+                         view->layer_count);
+    stream->segment = compute_segment(prepared, plan->first, plan->cut, error);
     stream->execution = stream->segment ? compute_execution_take(stream->segment, error) : NULL;
     if (!stream->execution)
         return -1;
     const struct model_part *part = compute_segment_part(stream->segment);
     stream->stream = plan->stream;
-    stream->cut = stream->layer_count = plan->cut;
+    stream->model = view;
+    stream->layer_count = plan->cut - plan->first;
     stream->ends_here = plan->cut == view->layer_count;
-    stream->sends_result = plan->result_to_station;
-    stream->layer_ns = NEW_ARRAY(int64_t, plan->cut);
+    stream->sends_result = plan->result_to_station || (plan->on_the_way && plan->result_returns);
+    stream->layer_ns = NEW_ARRAY(int64_t, stream->layer_count);
     stream->arriving = NEW_ARRAY(const void *, part->arriving_count);
     stream->leaving = NEW_ARRAY(const void *, part->leaving_count);
     stream->leaving_bytes = NEW_ARRAY(uint64_t, part->leaving_count);
@@ -219,7 +232,10 @@ static int set_up_stream(struct work *work, struct work_stream *stream, const Wi
     if (!stream->input)
         return error_set(error, ERROR_RUN, "no memory for %llu bytes of input tensors",
                          (unsigned long long)stream->input_payload_bytes);
-    place_tensors(view, part->arriving, part->arriving_count, stream->input, stream->arriving);
+    if (plan->on_the_way)
+        memset(stream->input, 0, (size_t)stream->input_payload_bytes); /* for the warm-up */
+    stream->input_came = plan->on_the_way;
+    point_at(stream, stream->input);
     return 0;
 }
 
@@ -232,6 +248,10 @@ static void free_streams(struct work_stream *streams, size_t count)
         free(streams[i].leaving);
         free(streams[i].leaving_bytes);
         free(streams[i].input);
+        free(streams[i].incoming);
+        for (size_t k = 0; k < streams[i].free_rooms.count; k++)
+            free(streams[i].free_rooms.items[k]);
+        ARRAY_FREE(&streams[i].free_rooms);
     }
     free(streams);
 }
@@ -259,6 +279,14 @@ static int do_warm_up(struct work *work, struct error *error)
     return 0;
 }
 
+static size_t missing_inputs(const struct work_stream *streams, size_t count)
+{
+    size_t missing = 0;
+    for (size_t i = 0; i < count; i++)
+        missing += !streams[i].input_came;
+    return missing;
+}
+
 static int do_deploy(struct work *work, const struct job *job, struct error *error)
 {
     if (work->streams)
@@ -270,6 +298,7 @@ static int do_deploy(struct work *work, const struct job *job, struct error *err
             return -1;
         }
     }
+    size_t missing = missing_inputs(streams, job->plan_count);
     pthread_mutex_lock(&work->lock);
     work->streams = streams;
     work->stream_count = job->plan_count;
@@ -279,7 +308,7 @@ static int do_deploy(struct work *work, const struct job *job, struct error *err
     message.body_case = WIRE__MESSAGE__BODY_DEPLOY_READY;
     message.deploy_ready = &body;
     answer(work, &message);
-    return job->plan_count ? 0 : do_warm_up(work, error);
+    return missing ? 0 : do_warm_up(work, error);
 }
 
 static void free_job(struct job *job)
@@ -323,9 +352,18 @@ static uint64_t digest_of(const struct work_stream *stream)
     return digest;
 }
 
+/* With the lock held. */
+static void free_room(struct work *work, const struct pending *task)
+{
+    if (task->room)
+        *ARRAY_ADD(&work->streams[task->index].free_rooms) = task->room;
+}
+
 static void do_task(struct work *work, struct work_stream *stream, const struct pending *task)
 {
     struct error error = {0};
+    if (task->room)
+        point_at(stream, task->room);
     while (clock_now_ns() < task->due_ns)
         ;
     struct frame_header header = {.kind = FRAME_TASK,
@@ -367,6 +405,15 @@ static struct pending pop_pending(struct work *work)
     return task;
 }
 
+/* With the lock held. */
+static void forget_pending(struct work *work)
+{
+    while (work->pending_count) {
+        struct pending task = pop_pending(work);
+        free_room(work, &task);
+    }
+}
+
 static void wait_until(struct work *work, int64_t until_ns)
 {
     struct timespec until = {.tv_sec = until_ns / NS_PER_S, .tv_nsec = until_ns % NS_PER_S};
@@ -392,8 +439,10 @@ static void *run_work(void *argument)
             pthread_mutex_unlock(&work->lock);
             do_task(work, &work->streams[task.index], &task);
             pthread_mutex_lock(&work->lock);
+            free_room(work, &task);
         }
     }
+    forget_pending(work);
     pthread_mutex_unlock(&work->lock);
     free_streams(work->streams, work->stream_count);
     compute_close(work->compute);
@@ -504,13 +553,11 @@ void *work_input_room(struct work *work, uint32_t stream, uint64_t payload_bytes
 
 void work_input_came(struct work *work, uint32_t stream)
 {
-    size_t missing = 0;
     pthread_mutex_lock(&work->lock);
     struct work_stream *found = find_stream(work, stream);
     if (found)
         found->input_came = true;
-    for (size_t i = 0; i < work->stream_count; i++)
-        missing += !work->streams[i].input_came;
+    size_t missing = missing_inputs(work->streams, work->stream_count);
     pthread_mutex_unlock(&work->lock);
     if (found && missing == 0) {
         struct job *job = NEW(struct job);
@@ -559,7 +606,7 @@ int work_start_task(struct work *work, uint32_t stream, uint64_t task, int64_t d
     pthread_mutex_lock(&work->lock);
     struct work_stream *found = find_stream(work, stream);
     if (found)
-        insert_pending(work, (struct pending){(uint32_t)(found - work->streams), task, due_ns});
+        insert_pending(work, (struct pending){(uint32_t)(found - work->streams), task, due_ns, NULL});
     pthread_mutex_unlock(&work->lock);
     if (found)
         pthread_cond_signal(&work->wake);
@@ -569,6 +616,29 @@ int work_start_task(struct work *work, uint32_t stream, uint64_t task, int64_t d
 void work_halt(struct work *work)
 {
     pthread_mutex_lock(&work->lock);
-    work->pending_count = 0;
+    forget_pending(work);
     pthread_mutex_unlock(&work->lock);
+}
+
+void *work_task_room(struct work *work, uint32_t stream, uint64_t payload_bytes)
+{
+    pthread_mutex_lock(&work->lock);
+    struct work_stream *found = find_stream(work, stream);
+    bool fits = found && found->input_payload_bytes == payload_bytes;
+    if (fits && !found->incoming)
+        found->incoming = found->free_rooms.count ? found->free_rooms.items[--found->free_rooms.count]
+                                                  : memory_try_aligned((size_t)payload_bytes);
+    void *room = fits ? found->incoming : NULL;
+    pthread_mutex_unlock(&work->lock);
+    return room;
+}
+
+void work_task_came(struct work *work, uint32_t stream, uint64_t task)
+{
+    pthread_mutex_lock(&work->lock);
+    struct work_stream *found = find_stream(work, stream);
+    insert_pending(work, (struct pending){(uint32_t)(found - work->streams), task, clock_now_ns(), found->incoming});
+    found->incoming = NULL;
+    pthread_mutex_unlock(&work->lock);
+    pthread_cond_signal(&work->wake);
 }

@@ -30,6 +30,9 @@ void work_deploy(struct work *work, const Wire__Deploy *deploy);
 /* Where a stream's input tensors are to be received; NULL: no such stream, or another size. */
 void *work_input_room(struct work *work, uint32_t stream, uint64_t payload_bytes);
 void work_input_came(struct work *work, uint32_t stream);
+/* The same for what a task brings along on its way; work_task_came says that it is there, and starts the task. */
+void *work_task_room(struct work *work, uint32_t stream, uint64_t payload_bytes);
+void work_task_came(struct work *work, uint32_t stream, uint64_t task);
 /* Is a result of this size plausible for the stream? */
 bool work_result_fits(struct work *work, uint32_t stream, uint64_t payload_bytes);
 

@@ -26,7 +26,7 @@
 enum frame_kind {
     FRAME_HELLO = 1, /* agent's first: payload is the secret, `stream` the node's index */
     FRAME_INPUT, /* to the agent: input tensors of a stream */
-    FRAME_TASK, /* from the agent: a task's device part is done; payload the cut tensors, or none */
+    FRAME_TASK, /* from the agent: its part of a task is done; payload what leaves, or none. To it: what its part needs */
     FRAME_RESULT, /* to the agent: a task's result */
     FRAME_RETURNED, /* from the agent: the result of a task came in at ended_ns */
     FRAME_PROBE, /* either way: filler, of link `stream` */

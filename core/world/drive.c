@@ -31,36 +31,40 @@ void drive_fail(struct drive *drive, const struct error *why)
 /* ---- events */
 
 /* Since when a device has been computing the stream's task that it has now, at the latest; INT64_MAX: it has none. */
-static int64_t computing_since_ns(const struct stream_run *stream, const struct local_node *node)
+static int64_t computing_since_ns(const struct stream_run *stream, uint32_t hop, const struct local_node *node)
 {
     for (uint64_t i = stream->first_open; i < stream->next_number; i++) {
         const struct task *task = stream->tasks[i];
-        if (task && task->state == TASK_ON_DEVICE)
-            return task->due_ns > node->computed_ns ? task->due_ns : node->computed_ns;
+        if (task && task->state == TASK_ON_DEVICE && task->hop == hop)
+            return task->since_ns > node->computed_ns ? task->since_ns : node->computed_ns;
     }
     return INT64_MAX;
 }
 
 /* The agent may be alive, and its backend hang all the same: then it ends no task any more. */
+static void check_backend(struct drive *drive, const struct stream_run *stream, uint32_t hop, int64_t now_ns)
+{
+    struct local_node *node = &drive->world->nodes[stream->way->hops[hop].node];
+    int64_t limit_ns = drive->scenario->silence_ns + PATIENCE_TASKS * node->task_ns;
+    if (node->peer.lost || now_ns - node->computed_ns <= limit_ns)
+        return;
+    if (node->peer.reader.in_content) { /* it is sending: what it computes next has to wait for that */
+        node->computed_ns = now_ns;
+        return;
+    }
+    int64_t since_ns = computing_since_ns(stream, hop, node);
+    char limit[UNITS_TEXT_BYTES];
+    if (since_ns != INT64_MAX && now_ns - since_ns > limit_ns)
+        peer_lose(&node->peer,
+                  "its backend has finished no task for %s: it hangs, or is that much slower than profiled",
+                  units_format_duration(limit, (double)limit_ns));
+}
+
 static void check_backends(struct drive *drive, int64_t now_ns)
 {
-    for (uint32_t i = 0; i < drive->scenario->stream_count; i++) {
-        const struct stream_run *stream = &drive->streams[i];
-        struct local_node *node = &drive->world->nodes[stream->spec->device];
-        int64_t limit_ns = drive->scenario->silence_ns + PATIENCE_TASKS * node->task_ns;
-        if (node->peer.lost || now_ns - node->computed_ns <= limit_ns)
-            continue;
-        if (node->peer.reader.in_content) { /* it is sending: what it computes next has to wait for that */
-            node->computed_ns = now_ns;
-            continue;
-        }
-        int64_t since_ns = computing_since_ns(stream, node);
-        char limit[UNITS_TEXT_BYTES];
-        if (since_ns != INT64_MAX && now_ns - since_ns > limit_ns)
-            peer_lose(&node->peer,
-                      "its backend has finished no task for %s: it hangs, or is that much slower than profiled",
-                      units_format_duration(limit, (double)limit_ns));
-    }
+    for (uint32_t i = 0; i < drive->scenario->stream_count; i++)
+        for (uint32_t hop = 0; hop < drive->streams[i].way->count; hop++)
+            check_backend(drive, &drive->streams[i], hop, now_ns);
 }
 
 void drive_tick(struct drive *drive, int64_t now_ns)
@@ -92,15 +96,29 @@ static void end_cancelled(void *context, const struct station_end *end)
     task_fail(task, task->cause);
 }
 
-static void lose_stream(struct drive *drive, struct stream_run *stream, const char *cause)
+/* The node will not speak of the task any more, nor will anything leave its link. */
+static void forget_node(struct task *task, uint32_t node)
+{
+    if (task->owed_by == node)
+        task->owed_by = DRIVE_NONE;
+    if (task->on_link == task->stream->drive->scenario->link_of_node[node])
+        task->on_link = DRIVE_NONE;
+}
+
+static void lose_stream(struct drive *drive, struct stream_run *stream, uint32_t node, const char *cause)
 {
     if (!stream->ended)
         drive->tasks_of -= stream->spec->task_count - stream->next_number;
     stream->ended = true;
-    shaper_drop(drive->world->shaper, stream->spec->link);
     for (uint64_t i = stream->first_open; i < stream->next_number; i++) {
-        if (stream->tasks[i])
-            task_fail(stream->tasks[i], cause);
+        struct task *task = stream->tasks[i];
+        if (!task)
+            continue;
+        forget_node(task, node);
+        if (task->dead)
+            task_let_go(task);
+        else if (task->state != TASK_COMING_IN || stream->spec->device == node) /* else it is through */
+            task_fail(task, cause);
     }
     drive_enter(drive, drive->scheduler);
     station_cancel_stream(drive->station, stream->index, drive->station_now_ns, end_cancelled, drive);
@@ -111,9 +129,11 @@ static void lose_stream(struct drive *drive, struct stream_run *stream, const ch
 void drive_lost(struct drive *drive, struct peer *peer)
 {
     outbox_node_lost(drive->outbox, peer->node, peer->cause);
+    shaper_drop(drive->world->shaper, drive->scenario->link_of_node[peer->node]);
+    drive->world->nodes[peer->node].receiving = NULL;
     for (uint32_t i = 0; i < drive->scenario->stream_count; i++) {
-        if (drive->streams[i].spec->device == peer->node)
-            lose_stream(drive, &drive->streams[i], peer->cause);
+        if (local_passes(drive->world, i, peer->node))
+            lose_stream(drive, &drive->streams[i], peer->node, peer->cause);
     }
 }
 
@@ -201,11 +221,12 @@ static void abandon_tasks(struct drive *drive)
         clock_sleep_until_ns(clock_now_ns() + NS_PER_MS);
     }
     drive_leave(drive);
+    for (uint32_t i = 0; i < drive->scenario->link_count; i++)
+        shaper_drop(drive->world->shaper, i);
     for (uint32_t i = 0; i < drive->scenario->stream_count; i++) {
         struct stream_run *stream = &drive->streams[i];
-        shaper_drop(drive->world->shaper, stream->spec->link);
         for (uint64_t k = stream->first_open; k < stream->next_number; k++) {
-            if (stream->tasks[k])
+            if (stream->tasks[k] && !stream->tasks[k]->dead)
                 task_abandon(stream->tasks[k], drive->failure.text);
         }
     }
@@ -248,6 +269,17 @@ static uint32_t most_layers(const struct scenario *scenario)
     return most;
 }
 
+static void lay_payloads(struct stream_run *stream, const struct model *model)
+{
+    stream->ups = NEW_ARRAY(struct payload_layout, stream->way->count);
+    for (uint32_t h = 0; h < stream->way->count; h++) {
+        payload_layout_make(&stream->ups[h], model, stream->way->hops[h].cut);
+        if (stream->ups[h].payload_bytes > stream->room_bytes)
+            stream->room_bytes = stream->ups[h].payload_bytes;
+    }
+    payload_layout_make(&stream->down, model, stream->layer_count);
+}
+
 static void open_streams(struct drive *drive)
 {
     struct world *world = drive->world;
@@ -258,12 +290,11 @@ static void open_streams(struct drive *drive)
         stream->spec = &drive->scenario->streams[i];
         const struct model *model = drive->scenario->models[stream->spec->model].model;
         stream->index = i;
-        stream->cut = world->cuts[i];
+        stream->way = &world->ways[i];
+        stream->last_cut = stream->way->hops[stream->way->count - 1].cut;
         stream->layer_count = model_view(model)->layer_count;
-        stream->goes_up = stream->cut < stream->layer_count || stream->spec->result_to_station;
-        payload_layout_make(&stream->up, model, stream->cut);
-        payload_layout_make(&stream->down, model, stream->layer_count);
-        stream->station_layer_ns = world->station_layer_ns[stream->spec->model] + stream->cut;
+        lay_payloads(stream, model);
+        stream->station_layer_ns = world->station_layer_ns[stream->spec->model] + stream->last_cut;
         stream->tasks = NEW_ARRAY(struct task *, stream->spec->task_count);
         drive->tasks_of += stream->spec->task_count;
     }
@@ -323,7 +354,9 @@ static void close_drive(struct drive *drive)
     arrivals_close(drive);
     for (uint32_t i = 0; i < drive->scenario->stream_count; i++) {
         tasks_free(&drive->streams[i]);
-        payload_layout_free(&drive->streams[i].up);
+        for (uint32_t h = 0; h < drive->streams[i].way->count; h++)
+            payload_layout_free(&drive->streams[i].ups[h]);
+        free(drive->streams[i].ups);
         payload_layout_free(&drive->streams[i].down);
     }
     free(drive->streams);

@@ -10,10 +10,10 @@
 
 /* Where a task is. */
 enum task_state {
-    TASK_ON_DEVICE, /* its start has been sent */
-    TASK_GOING_UP, /* its frame is arriving, or is on the link */
+    TASK_ON_DEVICE, /* its start, or what a device on its way needs, has been sent */
+    TASK_GOING_UP, /* its frame is arriving, or is on a link up */
     TASK_AT_STATION, /* a job of the station */
-    TASK_GOING_DOWN, /* its result is on the link */
+    TASK_GOING_DOWN, /* its result is arriving, or is on a link down */
     TASK_COMING_IN, /* its result has been sent to the device, which will say when it came in */
 };
 
@@ -32,14 +32,19 @@ struct task {
     struct task *next_free;
     uint64_t number;
     enum task_state state;
-    bool link_done, content_done; /* of going up */
+    uint32_t hop; /* of its way: where it is; on a link: the lower end */
+    uint32_t on_link; /* the shaper has its passage; DRIVE_NONE: no */
+    uint32_t owed_by; /* this node is to send what came of its part, or is sending it; DRIVE_NONE: none is */
+    bool dead; /* it has been told as ended, and is kept until shaper and agents let go of it */
     bool in_slice; /* a worker has it: it must not be touched */
     bool finishes_itself; /* its last slice sends the result */
     bool sent_down; /* the worker has sent the result by itself; written by it before the item is handed back */
     bool came_early; /* the device has the result, and said so before the worker was heard */
     bool failing; /* ends as failed as soon as nobody uses it */
-    int64_t due_ns, device_began_ns, device_ended_ns, arrived_ns, station_ended_ns, returned_ns; /* monotonic clock */
-    int64_t remote_ns;
+    /* monotonic clock; since: it came to where it waits; left: its last part so far was done; ended: the task was */
+    int64_t due_ns, device_began_ns, device_ended_ns, since_ns, left_ns, ended_ns;
+    int64_t transmit_ns, queue_ns, remote_ns, station_ns;
+    bool returned;
     uint32_t slices;
     uint64_t digest;
     struct task_room *room;
@@ -50,13 +55,18 @@ struct task {
     int64_t *layer_ns; /* of all of the model's layers */
 };
 
+#define DRIVE_NONE UINT32_MAX
+
 /* A stream while it is driven. */
 struct stream_run {
     struct drive *drive;
     const struct scenario_stream *spec;
-    uint32_t index, cut, layer_count;
-    bool goes_up; /* its tasks send something to the station */
-    struct payload_layout up, down;
+    uint32_t index, layer_count;
+    const struct local_way *way;
+    uint32_t last_cut; /* the station's layers are behind it */
+    struct payload_layout *ups; /* by hop: at its cut */
+    struct payload_layout down;
+    uint64_t room_bytes; /* of the greatest of what leaves the hops */
     const int64_t *station_layer_ns; /* of the layers behind the cut */
     struct instance *arrivals;
     struct napm_loadgen_arrivals arrivals_hook;
@@ -121,8 +131,11 @@ void stress_begin(struct drive *drive); /* once the run's clock is known */
 void stress_close(struct drive *drive);
 
 /* ---- drive_tasks.c: the way of a task */
+bool task_sends_up(const struct stream_run *stream,
+                   uint32_t hop); /* a task's tensors, when that hop has done its part */
+void task_let_go(struct task *task); /* of a dead one: it goes once nobody holds it */
 void task_start(struct stream_run *stream, int64_t due_ns);
-void task_fail(struct task *task, const char *cause); /* at once, or as soon as no worker uses it */
+void task_fail(struct task *task, const char *cause); /* told at once, or as soon as no worker uses it */
 void task_abandon(struct task *task, const char *cause); /* the drive is over before the task */
 void tasks_dispatch(struct drive *drive); /* gives the station's workers what they can do */
 void tasks_free(struct stream_run *stream);

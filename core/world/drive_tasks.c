@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The way of a task: start, device, link, station, link, end; and its record. */
+/* The way of a task: start, device, link, perhaps further devices and links, station, links, end; and its record. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,19 +19,20 @@ static struct task_room *take_room(struct stream_run *stream, struct error *erro
         return room;
     }
     room = NEW(struct task_room);
-    room->cut = memory_try_aligned((size_t)stream->up.payload_bytes);
+    room->cut = memory_try_aligned((size_t)stream->room_bytes);
     room->result = memory_try_aligned((size_t)stream->down.payload_bytes);
     if (!room->cut || !room->result) {
         free(room->cut);
         free(room->result);
         free(room);
-        error_set(error, ERROR_RUN, "no memory for %" PRIu64 " bytes of a task", stream->up.payload_bytes);
+        error_set(error, ERROR_RUN, "no memory for %" PRIu64 " bytes of a task", stream->room_bytes);
         return NULL;
     }
     memset(room->result, 0, (size_t)stream->down.payload_bytes); /* the padding too is sent */
-    room->arriving = NEW_ARRAY(const void *, stream->up.count);
-    for (uint32_t i = 0; i < stream->up.count; i++)
-        room->arriving[i] = room->cut + stream->up.offsets[i];
+    const struct payload_layout *last = &stream->ups[stream->way->count - 1];
+    room->arriving = NEW_ARRAY(const void *, last->count);
+    for (uint32_t i = 0; i < last->count; i++)
+        room->arriving[i] = room->cut + last->offsets[i];
     return room;
 }
 
@@ -59,17 +60,28 @@ static struct task *take_task(struct stream_run *stream)
         task->layer_ns = NEW_ARRAY(int64_t, stream->layer_count);
     }
     task->stream = stream;
+    task->on_link = task->owed_by = DRIVE_NONE;
     return task;
+}
+
+static void free_task(struct task *task)
+{
+    if (task->room)
+        free_room(task->room);
+    free(task->layer_ns);
+    free(task);
 }
 
 void tasks_free(struct stream_run *stream)
 {
     while (stream->free_tasks) {
         struct task *next = stream->free_tasks->next_free;
-        free(stream->free_tasks->layer_ns);
-        free(stream->free_tasks);
+        free_task(stream->free_tasks);
         stream->free_tasks = next;
     }
+    for (uint64_t i = stream->first_open; i < stream->next_number; i++)
+        if (stream->tasks[i])
+            free_task(stream->tasks[i]); /* dead, and still held by an agent */
     while (stream->free_rooms) {
         struct task_room *next = stream->free_rooms->next;
         free_room(stream->free_rooms);
@@ -89,52 +101,54 @@ static int64_t sum_ns(const int64_t *times, uint32_t count)
 }
 
 /* The phases of a task that went well. */
-static int64_t fill_phases(const struct task *task, struct task_record *record)
+static void fill_phases(const struct task *task, struct task_record *record)
 {
-    const struct stream_run *stream = task->stream;
     int64_t *phase = record->phase_ns;
     phase[PHASE_LOCAL] = task->device_ended_ns - task->due_ns;
-    record->device_wait_ns = task->device_began_ns - task->due_ns;
-    if (!stream->goes_up)
-        return task->device_ended_ns;
-    phase[PHASE_TRANSMIT] = task->arrived_ns - task->device_ended_ns;
-    record->up_bytes = stream->up.tensor_bytes;
-    if (stream->cut == stream->layer_count)
-        return task->arrived_ns;
+    phase[PHASE_TRANSMIT] = task->transmit_ns;
+    phase[PHASE_QUEUE] = task->queue_ns;
     phase[PHASE_REMOTE] = task->remote_ns;
-    phase[PHASE_QUEUE] = task->station_ended_ns - task->arrived_ns - task->remote_ns;
-    if (!stream->spec->result_returns)
-        return task->station_ended_ns;
-    phase[PHASE_RETURN] = task->returned_ns - task->station_ended_ns;
-    record->down_bytes = stream->down.tensor_bytes;
-    return task->returned_ns;
+    record->device_wait_ns = task->device_began_ns - task->due_ns;
+    if (task_sends_up(task->stream, 0))
+        record->up_bytes = task->stream->ups[0].tensor_bytes;
+    if (!task->returned)
+        return;
+    phase[PHASE_RETURN] = task->ended_ns - task->left_ns;
+    record->down_bytes = task->stream->down.tensor_bytes;
 }
 
 static void tell_outbox(const struct task *task, enum task_status status, const char *cause, int64_t now_ns)
 {
     const struct stream_run *stream = task->stream;
+    const uint32_t cut = stream->way->hops[0].cut;
     const struct drive *drive = stream->drive;
     struct task_record record = {.stream = stream->index,
                                  .task = task->number,
                                  .status = status,
                                  .cause = cause,
-                                 .cut = stream->cut,
+                                 .cut = cut,
                                  .warmup = task->number < drive->scenario->warmup_tasks,
                                  .started_ns = drive_clock_ns(drive, task->due_ns),
                                  .slices = task->slices,
                                  .layer_count = stream->layer_count,
                                  .layer_ns = task->layer_ns,
                                  .output_digest = task->digest};
-    int64_t ended_ns = status == TASK_OK ? fill_phases(task, &record) : now_ns > task->due_ns ? now_ns : task->due_ns;
+    if (status == TASK_OK)
+        fill_phases(task, &record);
+    int64_t ended_ns = status == TASK_OK ? task->ended_ns : now_ns > task->due_ns ? now_ns : task->due_ns;
     record.ended_ns = drive_clock_ns(drive, ended_ns);
-    record.device_compute_ns = sum_ns(task->layer_ns, stream->cut);
-    record.station_compute_ns = sum_ns(task->layer_ns + stream->cut, stream->layer_count - stream->cut);
+    record.device_compute_ns = sum_ns(task->layer_ns, cut);
+    record.station_compute_ns = sum_ns(task->layer_ns + stream->last_cut, stream->layer_count - stream->last_cut);
     outbox_task(drive->outbox, &record);
 }
 
+/* The task can be used again. */
 static void give_back(struct task *task)
 {
     struct stream_run *stream = task->stream;
+    stream->tasks[task->number] = NULL;
+    while (stream->first_open < stream->next_number && !stream->tasks[stream->first_open])
+        stream->first_open++;
     if (task->room) {
         task->room->next = stream->free_rooms;
         stream->free_rooms = task->room;
@@ -144,6 +158,12 @@ static void give_back(struct task *task)
     stream->free_tasks = task;
 }
 
+void task_let_go(struct task *task)
+{
+    if (task->dead && task->on_link == DRIVE_NONE && task->owed_by == DRIVE_NONE)
+        give_back(task);
+}
+
 static void end_task(struct task *task, enum task_status status, const char *cause)
 {
     struct stream_run *stream = task->stream;
@@ -151,18 +171,23 @@ static void end_task(struct task *task, enum task_status status, const char *cau
     uint64_t number = task->number;
     int64_t now_ns = clock_now_ns();
     tell_outbox(task, status, cause, now_ns);
-    give_back(task);
-    stream->tasks[number] = NULL;
+    task->dead = true;
+    task_let_go(task);
     stream->open_count--;
     drive->tasks_open--;
     drive->tasks_done++;
-    while (stream->first_open < stream->next_number && !stream->tasks[stream->first_open])
-        stream->first_open++;
     outbox_progress(drive->outbox, drive->tasks_done, drive->tasks_of);
     if (status != TASK_UNFINISHED && !drive->over) {
         arrivals_completed(stream, number, status != TASK_OK, now_ns);
         arrivals_advance(stream, now_ns);
     }
+}
+
+/* All went well, and was over at that moment. */
+static void end_well(struct task *task, int64_t at_ns)
+{
+    task->ended_ns = at_ns;
+    end_task(task, TASK_OK, NULL);
 }
 
 void task_fail(struct task *task, const char *cause)
@@ -187,8 +212,9 @@ void task_start(struct stream_run *stream, int64_t due_ns)
     struct drive *drive = stream->drive;
     struct task *task = take_task(stream);
     task->number = stream->next_number++;
-    task->due_ns = due_ns;
+    task->due_ns = task->since_ns = due_ns;
     task->state = TASK_ON_DEVICE;
+    task->owed_by = stream->spec->device;
     stream->tasks[task->number] = task;
     stream->open_count++;
     drive->tasks_open++;
@@ -208,9 +234,9 @@ static struct task *find_task(struct drive *drive, const struct peer *peer, uint
                               enum task_state state, struct error *error)
 {
     struct stream_run *stream = stream_index < drive->scenario->stream_count ? &drive->streams[stream_index] : NULL;
-    struct task *task =
-        stream && stream->spec->device == peer->node && number < stream->next_number ? stream->tasks[number] : NULL;
-    if (!task || task->state != state) {
+    struct task *task = stream && number < stream->next_number ? stream->tasks[number] : NULL;
+    bool speaks = task && (state == TASK_ON_DEVICE ? task->owed_by : stream->spec->device) == peer->node;
+    if (!speaks || task->state != state) {
         error_set(error, ERROR_RUN, "it spoke of task %" PRIu64 " of stream %u, which was not its turn", number,
                   stream_index);
         return NULL;
@@ -226,9 +252,13 @@ int drive_message(struct drive *drive, struct peer *peer, const Wire__Message *m
         if (!task)
             return -1;
         drive->world->nodes[peer->node].computed_ns = clock_now_ns();
+        task->owed_by = DRIVE_NONE;
         char cause[512];
         snprintf(cause, sizeof(cause), "node %s: %s", peer->name, body->text);
-        task_fail(task, cause);
+        if (task->dead)
+            task_let_go(task);
+        else
+            task_fail(task, cause);
     } else if (message->body_case == WIRE__MESSAGE__BODY_SAMPLE && !message->sample->only_alive) {
         const Wire__Sample *body = message->sample;
         struct node_sample sample = {.node = peer->node,
@@ -246,7 +276,22 @@ int drive_message(struct drive *drive, struct peer *peer, const Wire__Message *m
     return 0;
 }
 
-/* ---- from the device to the station */
+/* ---- from device to device, and to the station */
+
+bool task_sends_up(const struct stream_run *stream, uint32_t hop)
+{
+    return stream->way->hops[hop].cut < stream->layer_count || stream->spec->result_to_station;
+}
+
+/* Hands the task to the link above task->hop. */
+static void pass(struct task *task, enum link_direction direction, uint64_t bytes, int64_t sent_ns,
+                 void (*arrived)(struct world *world, struct passage *passage))
+{
+    const struct stream_run *stream = task->stream;
+    task->passage.arrived = arrived;
+    task->on_link = stream->way->hops[task->hop].link;
+    local_pass(stream->drive->world, task->on_link, direction, bytes, sent_ns, &task->passage);
+}
 
 static void at_station(struct task *task)
 {
@@ -254,12 +299,11 @@ static void at_station(struct task *task)
     struct drive *drive = stream->drive;
     struct error error = {0};
     uint64_t job;
-    task->arrived_ns = clock_now_ns();
-    if (stream->cut == stream->layer_count) {
-        end_task(task, TASK_OK, NULL); /* the station has the result */
+    if (stream->last_cut == stream->layer_count) {
+        end_well(task, task->since_ns); /* the station has the result */
         return;
     }
-    int64_t started_ns = drive_clock_ns(drive, task->due_ns), now_ns = drive_clock_ns(drive, task->arrived_ns);
+    int64_t started_ns = drive_clock_ns(drive, task->due_ns), now_ns = drive_clock_ns(drive, task->since_ns);
     drive->station_now_ns = now_ns > drive->station_now_ns ? now_ns : drive->station_now_ns;
     const struct station_job what = {.stream = stream->index,
                                      .task = task->number,
@@ -269,8 +313,8 @@ static void at_station(struct task *task)
                                      .priority = stream->spec->priority,
                                      .weight = stream->spec->weight,
                                      .model = stream->spec->model,
-                                     .first_layer = stream->cut,
-                                     .layer_count = stream->layer_count - stream->cut,
+                                     .first_layer = stream->last_cut,
+                                     .layer_count = stream->layer_count - stream->last_cut,
                                      .layer_ns = stream->station_layer_ns,
                                      .user = task};
     task->state = TASK_AT_STATION;
@@ -284,15 +328,85 @@ static void at_station(struct task *task)
         tasks_dispatch(drive); /* now, not after whatever else the event loop has to do */
 }
 
+static struct frame_header frame_of(const struct task *task, uint32_t kind, const struct payload_layout *layout,
+                                    int64_t sent_ns)
+{
+    return (struct frame_header){.kind = kind,
+                                 .stream = task->stream->index,
+                                 .task = task->number,
+                                 .tensor_count = layout->count,
+                                 .tensor_bytes = layout->tensor_bytes,
+                                 .payload_bytes = layout->payload_bytes,
+                                 .sent_ns = sent_ns};
+}
+
+/* A device on the way gets the tensors that its part needs; it computes one task after the other. */
+static void at_device(struct task *task)
+{
+    const struct stream_run *stream = task->stream;
+    const struct local_hop *hop = &stream->way->hops[task->hop];
+    struct peer *peer = &stream->drive->world->nodes[hop->node].peer;
+    const struct frame_header header = frame_of(task, FRAME_TASK, &stream->ups[task->hop - 1], task->left_ns);
+    task->state = TASK_ON_DEVICE;
+    task->owed_by = hop->node;
+    peer->sent_bytes += header.tensor_bytes;
+    peer_send_copy(peer, &header, task->room->cut);
+}
+
+static void came_up(struct world *world, struct passage *passage);
+
+/* What left task->hop is above, all of it. */
+static void arrive_above(struct task *task)
+{
+    const struct stream_run *stream = task->stream;
+    task->since_ns = clock_now_ns();
+    task->transmit_ns += task->since_ns - task->left_ns;
+    if (++task->hop == stream->way->count) {
+        at_station(task);
+    } else if (stream->way->hops[task->hop].first < stream->way->hops[task->hop].cut) {
+        at_device(task);
+    } else {
+        task->left_ns = task->since_ns;
+        pass(task, LINK_UP, stream->ups[task->hop].tensor_bytes, task->left_ns, came_up);
+    }
+}
+
+/* true: the passage is over, and nothing else is to come before the task can go on. */
+static bool has_come(struct task *task)
+{
+    task->on_link = DRIVE_NONE;
+    if (task->dead)
+        task_let_go(task);
+    else if (task->owed_by == DRIVE_NONE)
+        return true;
+    return false;
+}
+
 static void came_up(struct world *world, struct passage *passage)
 {
     struct task *task = (struct task *)passage;
     (void)world;
-    task->link_done = true;
-    if (task->content_done)
-        at_station(task);
+    if (has_come(task))
+        arrive_above(task);
 }
 
+static void go_down(struct task *task, int64_t sent_ns);
+
+/* The times of a part that a device has done. */
+static void note_part(struct task *task, const struct frame_header *header)
+{
+    if (task->hop == 0) {
+        task->device_began_ns = header->started_ns;
+        task->device_ended_ns = header->ended_ns;
+    } else {
+        task->queue_ns += header->started_ns - task->since_ns;
+        task->remote_ns += header->ended_ns - header->started_ns;
+    }
+    task->left_ns = header->ended_ns;
+    task->digest = header->digest;
+}
+
+/* The links' time runs from the moment of sending, while the content is still coming in. */
 static int begin_task_frame(struct drive *drive, struct peer *peer, const struct frame_header *header,
                             int64_t **layer_ns, void **payload, struct error *error)
 {
@@ -300,35 +414,41 @@ static int begin_task_frame(struct drive *drive, struct peer *peer, const struct
     if (!task)
         return -1;
     struct stream_run *stream = task->stream;
-    if (header->layer_count != stream->cut || header->payload_bytes != (stream->goes_up ? stream->up.payload_bytes : 0))
+    const struct local_hop *hop = &stream->way->hops[task->hop];
+    bool up = task_sends_up(stream, task->hop), down = !up && task->hop > 0 && stream->spec->result_returns;
+    uint64_t expected = up || down ? stream->ups[task->hop].payload_bytes : 0;
+    if (header->layer_count != hop->cut - hop->first || header->payload_bytes != expected)
         return error_set(error, ERROR_RUN, "it sent %" PRIu64 " bytes for a task of stream %s (%" PRIu64 " expected)",
-                         header->payload_bytes, stream->spec->name, stream->up.payload_bytes);
+                         header->payload_bytes, stream->spec->name, expected);
     drive->world->nodes[peer->node].computed_ns = clock_now_ns();
-    task->device_began_ns = header->started_ns;
-    task->device_ended_ns = header->ended_ns;
-    task->digest = header->digest;
-    *layer_ns = task->layer_ns;
-    task->state = TASK_GOING_UP;
-    if (!stream->goes_up)
+    drive->world->nodes[peer->node].receiving = task;
+    note_part(task, header);
+    *layer_ns = task->layer_ns + hop->first;
+    task->state = down ? TASK_GOING_DOWN : TASK_GOING_UP;
+    task->passage.arrived = NULL;
+    if (!up && !down)
         return 0;
-    task->room = take_room(stream, error);
-    if (!task->room)
+    if (!task->room && !(task->room = take_room(stream, error)))
         return -1;
-    *payload = task->room->cut;
+    *payload = down ? task->room->result : task->room->cut;
     peer->received_bytes += header->tensor_bytes;
-    /* The link's time runs from the moment of sending, while the content is still coming in. */
-    task->passage.arrived = came_up;
-    local_pass(drive->world, stream->spec->link, LINK_UP, stream->up.tensor_bytes, header->sent_ns, &task->passage);
+    if (!task->dead && up)
+        pass(task, LINK_UP, stream->ups[task->hop].tensor_bytes, header->sent_ns, came_up);
+    else if (!task->dead)
+        go_down(task, header->sent_ns);
     return 0;
 }
 
-static void end_task_frame(struct task *task)
+static void end_task_frame(struct local_node *node)
 {
-    task->content_done = true;
-    if (!task->stream->goes_up)
-        end_task(task, TASK_OK, NULL);
-    else if (task->link_done)
-        at_station(task);
+    struct task *task = node->receiving;
+    node->receiving = NULL;
+    task->owed_by = DRIVE_NONE;
+    if (task->dead)
+        task_let_go(task);
+    else if (task->on_link == DRIVE_NONE)
+        task->passage.arrived ? task->passage.arrived(task->stream->drive->world, &task->passage)
+                              : end_well(task, task->left_ns);
 }
 
 int drive_frame_begin(struct drive *drive, struct peer *peer, const struct frame_header *header, int64_t **layer_ns,
@@ -353,20 +473,19 @@ static struct task *find_returned(struct drive *drive, const struct peer *peer, 
 
 int drive_frame_end(struct drive *drive, struct peer *peer, const struct frame_header *header, struct error *error)
 {
-    struct task *task = header->kind == FRAME_TASK
-                            ? find_task(drive, peer, header->stream, header->task, TASK_GOING_UP, error)
-                            : find_returned(drive, peer, header, error);
-    if (!task)
-        return -1;
     if (header->kind == FRAME_TASK) {
-        end_task_frame(task);
+        end_task_frame(&drive->world->nodes[peer->node]);
         return 0;
     }
+    struct task *task = find_returned(drive, peer, header, error);
+    if (!task)
+        return -1;
     if (task->in_slice)
         drive_work_done(drive, workers_await(drive->world->workers, true));
     if (drive->streams[header->stream].tasks[header->task] != task)
         return 0; /* it had failed, and was only waited for */
-    task->returned_ns = header->ended_ns;
+    task->returned = true;
+    task->ended_ns = header->ended_ns;
     if (task->state == TASK_AT_STATION)
         task->came_early = true;
     else
@@ -376,28 +495,6 @@ int drive_frame_end(struct drive *drive, struct peer *peer, const struct frame_h
 
 /* ---- the station */
 
-static struct frame_header result_header(const struct task *task, uint32_t kind)
-{
-    const struct stream_run *stream = task->stream;
-    return (struct frame_header){.kind = kind,
-                                 .stream = stream->index,
-                                 .task = task->number,
-                                 .tensor_count = stream->down.count,
-                                 .tensor_bytes = stream->down.tensor_bytes,
-                                 .payload_bytes = stream->down.payload_bytes,
-                                 .sent_ns = task->item.ended_ns};
-}
-
-static void came_down(struct world *world, struct passage *passage)
-{
-    struct task *task = (struct task *)passage;
-    struct frame_header header = result_header(task, FRAME_RESULT);
-    if (task->is_ahead)
-        header.payload_bytes = header.tensor_bytes = header.tensor_count = 0;
-    task->state = TASK_COMING_IN;
-    peer_send(&world->nodes[task->stream->spec->device].peer, &task->out, &header, task->room->result);
-}
-
 /*
  * On the worker's thread: where the link is not shaped, the result need not wait for the event loop, which will hear of
  * it from the device. So the worker's end is not announced, except where a job waits for the worker.
@@ -405,27 +502,50 @@ static void came_down(struct world *world, struct passage *passage)
 static bool send_result(struct worker_item *item)
 {
     struct task *task = item->user;
-    const struct frame_header header = result_header(task, FRAME_RESULT);
+    const struct frame_header header = frame_of(task, FRAME_RESULT, &task->stream->down, item->ended_ns);
     struct world *world = task->stream->drive->world;
     task->sent_down = peer_send_now(&world->nodes[task->stream->spec->device].peer, &header, task->room->result);
     return task->sent_down;
 }
 
-/* On a shaped link the content travels while the link's time runs, so that its own time does not come on top. */
+/* ---- the result's way down: it stops nowhere */
+
+static void came_down(struct world *world, struct passage *passage)
+{
+    struct task *task = (struct task *)passage;
+    if (!has_come(task))
+        return;
+    if (task->hop > 0) {
+        go_down(task, clock_now_ns());
+        return;
+    }
+    struct frame_header header = frame_of(task, FRAME_RESULT, &task->stream->down, task->left_ns);
+    if (task->is_ahead)
+        header.payload_bytes = header.tensor_bytes = header.tensor_count = 0;
+    task->state = TASK_COMING_IN;
+    peer_send(&world->nodes[task->stream->spec->device].peer, &task->out, &header, task->room->result);
+}
+
+/* From above the link below. */
+static void go_down(struct task *task, int64_t sent_ns)
+{
+    task->hop--;
+    task->state = TASK_GOING_DOWN;
+    pass(task, LINK_DOWN, task->stream->down.tensor_bytes, sent_ns, came_down);
+}
+
+/* On the only, shaped link the content travels while the link's time runs, so that its own time does not come on top. */
 static void send_down(struct task *task)
 {
-    struct stream_run *stream = task->stream;
+    const struct stream_run *stream = task->stream;
     struct world *world = stream->drive->world;
-    struct peer *peer = &world->nodes[stream->spec->device].peer;
-    task->state = TASK_GOING_DOWN;
-    task->passage.arrived = came_down;
-    task->is_ahead = stream->down.payload_bytes >= LOCAL_AHEAD_BYTES &&
+    task->is_ahead = stream->way->count == 1 && stream->down.payload_bytes >= LOCAL_AHEAD_BYTES &&
                      !shaper_is_direct(world->shaper, stream->spec->link, LINK_DOWN);
     if (task->is_ahead) {
-        const struct frame_header header = result_header(task, FRAME_AHEAD);
-        peer_send(peer, &task->ahead, &header, task->room->result);
+        const struct frame_header header = frame_of(task, FRAME_AHEAD, &stream->down, task->left_ns);
+        peer_send(&world->nodes[stream->spec->device].peer, &task->ahead, &header, task->room->result);
     }
-    local_pass(world, stream->spec->link, LINK_DOWN, stream->down.tensor_bytes, task->station_ended_ns, &task->passage);
+    go_down(task, task->left_ns);
 }
 
 /* The station has done its part. */
@@ -436,9 +556,13 @@ static void leave_station(struct task *task)
         end_task(task, TASK_FAILED, task->cause);
         return;
     }
+    task->remote_ns += task->station_ns;
+    task->queue_ns += task->left_ns - task->since_ns - task->station_ns;
     if (stream->spec->result_returns)
         stream->drive->world->nodes[stream->spec->device].peer.sent_bytes += stream->down.tensor_bytes;
-    if (!stream->spec->result_returns || task->came_early)
+    if (!stream->spec->result_returns)
+        end_well(task, task->left_ns);
+    else if (task->came_early)
         end_task(task, TASK_OK, NULL);
     else if (task->sent_down)
         task->state = TASK_COMING_IN;
@@ -477,8 +601,8 @@ void drive_work_done(struct drive *drive, struct worker_item *items)
         struct task *task = items->user;
         task->in_slice = false;
         drive->slices_running--;
-        task->remote_ns += items->ended_ns - items->began_ns;
-        task->station_ended_ns = items->ended_ns;
+        task->station_ns += items->ended_ns - items->began_ns;
+        task->left_ns = items->ended_ns;
         task->digest = items->digest;
         bool cancelled = drive->over && items->error.kind == ERROR_CANCELLED; /* it is only unfinished */
         if (items->status && !task->failing && !cancelled) {
@@ -505,13 +629,13 @@ static void post_slice(struct drive *drive, const struct station_slice *slice)
     item->job = slice->job;
     item->stream = stream->index;
     item->first = slice->first_layer == 0;
-    item->last = slice->first_layer + slice->layer_count == stream->layer_count - stream->cut;
+    item->last = slice->first_layer + slice->layer_count == stream->layer_count - stream->last_cut;
     item->layers = slice->layer_count;
     item->arriving = task->room->arriving;
     item->result = stream->spec->result_returns ? task->room->result : NULL;
-    item->layer_ns = task->layer_ns + stream->cut + slice->first_layer;
-    task->finishes_itself =
-        item->last && item->result && shaper_is_direct(drive->world->shaper, stream->spec->link, LINK_DOWN);
+    item->layer_ns = task->layer_ns + stream->last_cut + slice->first_layer;
+    task->finishes_itself = item->last && item->result && stream->way->count == 1 &&
+                            shaper_is_direct(drive->world->shaper, stream->spec->link, LINK_DOWN);
     item->finished = task->finishes_itself ? send_result : NULL;
     workers_post(drive->world->workers, slice->worker, item);
 }

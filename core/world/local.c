@@ -470,19 +470,6 @@ static int open_parts(struct world *world, struct error *error)
 
 static void local_close(struct world *world);
 
-static int check_ways(const struct scenario *scenario, struct error *error)
-{
-    for (uint32_t i = 0; i < scenario->link_count; i++)
-        if (scenario->links[i].upper != scenario->station)
-            return error_set(
-                error, ERROR_INPUT,
-                "%s: the link of '%s' ends at the device '%s'; in the local world links end at the station: "
-                "remove 'to', or run it with world = \"sim\"",
-                scenario->links[i].where, scenario->nodes[scenario->links[i].device].name,
-                scenario->nodes[scenario->links[i].upper].name);
-    return 0;
-}
-
 static struct world *local_open(const struct world_setup *setup, struct error *error)
 {
     struct world *world = NEW(struct world);
@@ -502,7 +489,7 @@ static struct world *local_open(const struct world_setup *setup, struct error *e
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     if (!world->base)
         error_set(error, ERROR_RUN, "the event loop cannot be made: %s", strerror(errno));
-    else if (check_ways(world->scenario, error) == 0 && open_parts(world, error) == 0)
+    else if (open_parts(world, error) == 0)
         return world;
     local_close(world);
     return NULL;
@@ -586,17 +573,35 @@ static int local_profile(struct world *world, uint32_t node, uint32_t model, int
 
 /* ---- deploying */
 
+static const struct local_hop *find_hop(const struct local_way *way, uint32_t node)
+{
+    for (uint32_t i = 0; i < way->count; i++)
+        if (way->hops[i].node == node)
+            return &way->hops[i];
+    return NULL;
+}
+
+const struct local_hop *local_part(const struct world *world, uint32_t stream, uint32_t node)
+{
+    const struct local_hop *hop = find_hop(&world->ways[stream], node);
+    return hop && (hop == world->ways[stream].hops || hop->first < hop->cut) ? hop : NULL;
+}
+
+bool local_passes(const struct world *world, uint32_t stream, uint32_t node)
+{
+    return find_hop(&world->ways[stream], node) != NULL;
+}
+
 static bool is_stream_of(const struct world *world, uint32_t stream, uint32_t node)
 {
     return world->scenario->streams[stream].device == node;
 }
 
-static bool has_streams(const struct world *world, uint32_t node)
+static bool has_parts(const struct world *world, uint32_t node)
 {
-    for (uint32_t i = 0; i < world->scenario->stream_count; i++) {
-        if (is_stream_of(world, i, node))
+    for (uint32_t i = 0; i < world->scenario->stream_count; i++)
+        if (local_part(world, i, node))
             return true;
-    }
     return false;
 }
 
@@ -608,13 +613,16 @@ static void tell_deploy(struct world *world, uint32_t node)
     Wire__StreamPlan *plans = NEW_ARRAY(Wire__StreamPlan, scenario->stream_count);
     body.streams = NEW_ARRAY(Wire__StreamPlan *, scenario->stream_count);
     for (uint32_t i = 0; i < scenario->stream_count; i++) {
-        if (!is_stream_of(world, i, node))
+        const struct local_hop *part = local_part(world, i, node);
+        if (!part)
             continue;
         Wire__StreamPlan *plan = &plans[body.n_streams];
         wire__stream_plan__init(plan);
         plan->stream = i;
         plan->model = scenario->streams[i].model;
-        plan->cut = world->cuts[i];
+        plan->first = part->first;
+        plan->cut = part->cut;
+        plan->on_the_way = !is_stream_of(world, i, node);
         plan->result_to_station = scenario->streams[i].result_to_station;
         plan->result_returns = scenario->streams[i].result_returns;
         body.streams[body.n_streams++] = plan;
@@ -685,7 +693,7 @@ static int send_inputs(struct world *world, uint32_t stream, struct error *error
 static int deploy_device(struct world *world, uint32_t node, struct error *error)
 {
     for (uint32_t i = 0; i < world->scenario->stream_count; i++) {
-        if (is_stream_of(world, i, node) && load_model(world, node, world->scenario->streams[i].model, error))
+        if (local_part(world, i, node) && load_model(world, node, world->scenario->streams[i].model, error))
             return -1;
     }
     tell_deploy(world, node);
@@ -706,7 +714,7 @@ static int deploy_station(struct world *world, struct error *error)
     world->worker_streams = NEW_ARRAY(struct worker_stream, scenario->stream_count);
     for (uint32_t i = 0; i < scenario->stream_count; i++) {
         world->worker_streams[i].model = scenario->models[scenario->streams[i].model].model;
-        world->worker_streams[i].cut = world->cuts[i];
+        world->worker_streams[i].cut = world->ways[i].hops[world->ways[i].count - 1].cut;
     }
     for (uint32_t i = 0; i < workers_count(world->workers); i++) {
         struct worker_item item = {
@@ -717,19 +725,53 @@ static int deploy_station(struct world *world, struct error *error)
     return 0;
 }
 
-static void keep_plan(struct world *world, const uint32_t *cuts, const int64_t *const *const *layer_ns)
+/* Lays a stream's way out with the cuts of its hops. -1: they are none. */
+static int lay_way(const struct scenario *scenario, uint32_t stream, const uint32_t *cuts, struct local_way *way,
+                   struct error *error)
+{
+    uint32_t layers = model_view(scenario->models[scenario->streams[stream].model].model)->layer_count;
+    uint32_t node = scenario->streams[stream].device, done = 0;
+    way->count = scenario_way_length(scenario, node);
+    way->hops = NEW_ARRAY(struct local_hop, way->count);
+    for (uint32_t h = 0; h < way->count; h++) {
+        const uint32_t link = scenario->link_of_node[node];
+        if (cuts[h] > layers || cuts[h] < done)
+            return error_set(error, ERROR_RUN, "stream %s: cut %u behind cut %u of a model with %u layers",
+                             scenario->streams[stream].name, cuts[h], done, layers);
+        way->hops[h] = (struct local_hop){.node = node, .link = link, .first = done, .cut = cuts[h]};
+        node = scenario->links[link].upper;
+        done = cuts[h];
+    }
+    return 0;
+}
+
+static int lay_ways(struct world *world, const uint32_t *cuts, struct error *error)
 {
     const struct scenario *scenario = world->scenario;
-    world->cuts = memory_copy(cuts, scenario->stream_count * sizeof(*cuts));
-    for (uint32_t i = 0; i < scenario->stream_count; i++) {
-        const struct scenario_stream *stream = &scenario->streams[i];
-        struct local_node *node = &world->nodes[stream->device];
-        const int64_t *profile = layer_ns[stream->device] ? layer_ns[stream->device][stream->model] : NULL;
-        int64_t task_ns = 0;
-        for (uint32_t layer = 0; profile && layer < cuts[i]; layer++)
-            task_ns += profile[layer];
-        node->task_ns = task_ns > node->task_ns ? task_ns : node->task_ns;
-    }
+    world->ways = NEW_ARRAY(struct local_way, scenario->stream_count);
+    for (uint32_t i = 0; i < scenario->stream_count; cuts += world->ways[i++].count)
+        if (lay_way(scenario, i, cuts, &world->ways[i], error))
+            return -1;
+    return 0;
+}
+
+static void note_task_time(struct world *world, uint32_t model, const struct local_hop *hop,
+                           const int64_t *const *const *layer_ns)
+{
+    struct local_node *node = &world->nodes[hop->node];
+    const int64_t *profile = layer_ns[hop->node] ? layer_ns[hop->node][model] : NULL;
+    int64_t task_ns = 0;
+    for (uint32_t layer = hop->first; profile && layer < hop->cut; layer++)
+        task_ns += profile[layer];
+    node->task_ns = task_ns > node->task_ns ? task_ns : node->task_ns;
+}
+
+static void keep_times(struct world *world, const int64_t *const *const *layer_ns)
+{
+    const struct scenario *scenario = world->scenario;
+    for (uint32_t i = 0; i < scenario->stream_count; i++)
+        for (uint32_t h = 0; h < world->ways[i].count; h++)
+            note_task_time(world, scenario->streams[i].model, &world->ways[i].hops[h], layer_ns);
     world->station_layer_ns = NEW_ARRAY(int64_t *, scenario->model_count);
     for (uint32_t i = 0; i < scenario->model_count; i++) {
         const int64_t *profile = layer_ns[scenario->station] ? layer_ns[scenario->station][i] : NULL;
@@ -743,17 +785,13 @@ static int local_deploy(struct world *world, const uint32_t *cuts, const int64_t
                         struct error *error)
 {
     const struct scenario *scenario = world->scenario;
-    if (world->cuts)
+    if (world->ways)
         return error_set(error, ERROR_RUN, "a plan has been deployed already");
-    for (uint32_t i = 0; i < scenario->stream_count; i++) {
-        uint32_t layers = model_view(scenario->models[scenario->streams[i].model].model)->layer_count;
-        if (cuts[i] > layers)
-            return error_set(error, ERROR_RUN, "stream %s: cut %u of a model with %u layers", scenario->streams[i].name,
-                             cuts[i], layers);
-    }
-    keep_plan(world, cuts, layer_ns);
+    if (lay_ways(world, cuts, error))
+        return -1;
+    keep_times(world, layer_ns);
     for (uint32_t i = 0; i < scenario->node_count; i++) {
-        if (!scenario->nodes[i].is_station && has_streams(world, i) && deploy_device(world, i, error))
+        if (!scenario->nodes[i].is_station && has_parts(world, i) && deploy_device(world, i, error))
             return -1;
     }
     return deploy_station(world, error);
@@ -813,7 +851,9 @@ static void local_close(struct world *world)
         free(world->station_layer_ns[i]);
     free(world->station_layer_ns);
     free(world->worker_streams);
-    free(world->cuts);
+    for (uint32_t i = 0; world->ways && i < scenario->stream_count; i++)
+        free(world->ways[i].hops);
+    free(world->ways);
     free(world->nodes);
     free(world);
 }

@@ -16,6 +16,7 @@
 #include "core/world/world.h"
 
 struct drive;
+struct task;
 struct listener;
 struct probe;
 
@@ -31,6 +32,19 @@ struct local_node {
     bool profiled;
     int64_t task_ns; /* once deployed: what its longest part of a task takes, as profiled */
     int64_t computed_ns; /* when it last finished, or failed, a task */
+    struct task *receiving; /* while driving: whose content is coming in from it */
+};
+
+/* A device on a stream's way, and its part: layers first..cut-1. */
+struct local_hop {
+    uint32_t node, link; /* the link goes up from it */
+    uint32_t first, cut;
+};
+
+/* The stream's own device first; the station stands behind the last. */
+struct local_way {
+    struct local_hop *hops;
+    uint32_t count;
 };
 
 /* What travels over a shaped link; embedded in what it belongs to. */
@@ -52,7 +66,7 @@ struct world {
     struct workers *workers;
     struct worker_stream *worker_streams; /* by stream, once deployed */
     int64_t **station_layer_ns; /* by model, once deployed: a copy of the station's profile */
-    uint32_t *cuts; /* by stream, once deployed */
+    struct local_way *ways; /* by stream, once deployed */
     struct error trouble; /* while setting up: what a node complained of; kind ERROR_NONE: nothing */
     struct probe *probe; /* while a link is being probed */
     struct drive *drive; /* while driving */
@@ -69,6 +83,11 @@ bool local_is_cancelled(const struct world *world);
 /* Hands a frame to a link, and calls passage->arrived when it comes out: now, where the link is not shaped. */
 void local_pass(struct world *world, uint32_t link, enum link_direction direction, uint64_t bytes, int64_t sent_ns,
                 struct passage *passage);
+
+/* What a device has to do for the tasks of a stream; NULL: nothing, at most it passes tensors on. */
+const struct local_hop *local_part(const struct world *world, uint32_t stream, uint32_t node);
+/* Does the stream's way lead over that device? */
+bool local_passes(const struct world *world, uint32_t stream, uint32_t node);
 
 /* Contents from so many bytes on go ahead of the frame that ends a shaped way down. */
 #define LOCAL_AHEAD_BYTES 8192u

@@ -300,8 +300,8 @@ void peer_send(struct peer *peer, struct peer_outgoing *out, const struct frame_
         watch_writable(peer);
 }
 
-/* The rest of a frame that the socket took in part: a copy of its own, first in the (empty) queue. */
-static void queue_rest(struct peer *peer, const struct peer_outgoing *begun)
+/* What is left of a frame, last in the queue as a copy of its own. With the lock held. */
+static void queue_copy(struct peer *peer, const struct peer_outgoing *begun)
 {
     struct peer_outgoing *rest = memory_new(sizeof(*rest) + begun->payload_bytes);
     *rest = *begun;
@@ -309,8 +309,23 @@ static void queue_rest(struct peer *peer, const struct peer_outgoing *begun)
         memcpy(rest + 1, begun->payload, begun->payload_bytes);
     rest->payload = (const uint8_t *)(rest + 1);
     rest->owned = true;
-    peer->first_out = rest;
+    *peer->last_out = rest;
     peer->last_out = &rest->next;
+}
+
+void peer_send_copy(struct peer *peer, const struct frame_header *header, const void *payload)
+{
+    struct peer_outgoing out;
+    if (peer->lost || peer->data_fd < 0)
+        return;
+    prepare_outgoing(&out, header, payload);
+    pthread_mutex_lock(&peer->send_lock);
+    bool queued = peer->first_out || push(peer, &out) == 0;
+    if (queued)
+        queue_copy(peer, &out);
+    pthread_mutex_unlock(&peer->send_lock);
+    if (queued)
+        watch_writable(peer);
 }
 
 bool peer_send_now(struct peer *peer, const struct frame_header *header, const void *payload)
@@ -323,7 +338,7 @@ bool peer_send_now(struct peer *peer, const struct frame_header *header, const v
         int status = push(peer, &out);
         sent = status != 0 || out.at > 0;
         if (status == 0 && out.at > 0)
-            queue_rest(peer, &out); /* the next check watches for room */
+            queue_copy(peer, &out); /* the next check watches for room */
     }
     pthread_mutex_unlock(&peer->send_lock);
     return sent;

@@ -87,6 +87,9 @@ bool peer_send_now(struct peer *peer, const struct frame_header *header, const v
 /* A frame, without waiting: what the socket does not take now goes later. */
 void peer_send(struct peer *peer, struct peer_outgoing *out, const struct frame_header *header, const void *payload);
 
+/* As peer_send, but what the socket does not take now is copied: nothing of the caller's has to stay. */
+void peer_send_copy(struct peer *peer, const struct frame_header *header, const void *payload);
+
 /* A frame, waiting until the socket has taken it: for times when nothing else goes on. */
 int peer_send_whole(struct peer *peer, struct frame_header *header, const void *const *tensors,
                     const uint64_t *tensor_bytes, uint32_t tensor_count, struct error *error);
