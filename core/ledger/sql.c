@@ -14,7 +14,8 @@ int sql_open(struct sql *sql, const char *path, const char *uri, int flags, stru
 {
     memset(sql, 0, sizeof(*sql));
     sql->path = text_copy(path);
-    int status = sqlite3_open_v2(uri ? uri : path, &sql->db, flags | (uri ? SQLITE_OPEN_URI : 0), NULL);
+    int status =
+        sqlite3_open_v2(uri ? uri : path, &sql->db, flags | SQLITE_OPEN_NOMUTEX | (uri ? SQLITE_OPEN_URI : 0), NULL);
     if (status != SQLITE_OK) {
         sql_fail(sql, "cannot be opened", error);
         sql_close(sql);
