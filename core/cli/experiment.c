@@ -39,8 +39,8 @@ struct scenario *experiment_scenario(const char *path, const struct text_list *t
 }
 
 /* --world is the last --set. */
-static struct scenario *open_in_world(const char *path, const struct experiment_options *options,
-                                      struct catalogue *catalogue, struct error *error)
+struct scenario *experiment_scenario_in(const char *path, const struct experiment_options *options,
+                                        struct catalogue *catalogue, struct error *error)
 {
     struct text_list overrides = {.count = options->overrides.count};
     char *world = options->world ? text_format("world=%s", options->world) : NULL;
@@ -62,7 +62,7 @@ int experiment_prepare(struct experiment *experiment, const char *scenario, cons
         (struct experiment){.plugin_path = common->plugin_path.items, .fresh = options->fresh, .cancel = stop_watch()};
     experiment->catalogue = catalogue_open(experiment->plugin_path, error);
     if (experiment->catalogue)
-        experiment->scenario = open_in_world(scenario, options, experiment->catalogue, error);
+        experiment->scenario = experiment_scenario_in(scenario, options, experiment->catalogue, error);
     if (!experiment->scenario)
         return -1;
     if (!world_find(experiment->scenario->world, error))

@@ -53,6 +53,10 @@ struct experiment {
 struct scenario *experiment_scenario(const char *path, const struct text_list *overrides, struct catalogue *catalogue,
                                      struct error *error);
 
+/* The same in the world that the options name, if any. */
+struct scenario *experiment_scenario_in(const char *path, const struct experiment_options *options,
+                                        struct catalogue *catalogue, struct error *error);
+
 /* Opens all but the ledger, which the caller may put in afterwards. experiment_close is due in either case. */
 int experiment_prepare(struct experiment *experiment, const char *scenario, const struct experiment_options *options,
                        const struct common_options *common, struct error *error);

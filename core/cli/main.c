@@ -30,6 +30,8 @@ static const struct cli_command commands[] = {
     {"sweep", "run scenarios over a grid of settings", cmd_sweep},
     {"compare", "tell differences between runs from noise", cmd_compare},
     {"regress", "fail where plugins have become worse than a baseline", cmd_regress},
+    {"replay", "what if: a recorded run again, with other plugins", cmd_replay},
+    {"validate", "hold predictions against a run, phase by phase", cmd_validate},
     {"version", "versions of napm and of what it is built on", cmd_version},
 };
 

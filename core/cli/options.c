@@ -13,6 +13,7 @@
 #include "core/base/log.h"
 #include "core/base/memory.h"
 #include "core/base/nearest.h"
+#include "core/base/units.h"
 #include "core/cli/cli.h"
 #include "core/cli/table.h"
 
@@ -254,6 +255,18 @@ int options_parse(const struct cli_usage *usage, int argc, char **argv, int *fir
     result = wrong(usage, text);
     free(text);
     return result;
+}
+
+int options_read_share(const char *option, const char *text, double most, double *share, struct error *error)
+{
+    if (!text)
+        return 0;
+    if (units_parse_share(text, share, error) != 0)
+        return error_prefix(error, "%s", option);
+    if (*share < 0 || *share > most)
+        return error_set(error, ERROR_INPUT, "%s: \"%s\" is out of range; it must lie in 0 .. %g %%", option, text,
+                         100 * most);
+    return 0;
 }
 
 void common_apply(struct common_options *common)

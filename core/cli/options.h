@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/base/error.h"
+
 /* Texts in the order given. */
 struct text_list {
     const char **items; /* NULL-terminated once there is one */
@@ -53,6 +55,9 @@ struct cli_usage {
  * after --help, 2 after telling what is wrong.
  */
 int options_parse(const struct cli_usage *usage, int argc, char **argv, int *first_operand);
+
+/* The value of an option that is a share in 0..most, such as "5%" or 0.05; `text` NULL: *share stays. */
+int options_read_share(const char *option, const char *text, double most, double *share, struct error *error);
 
 /* What most subcommands take. Zeroed before parsing. */
 struct common_options {

@@ -10,7 +10,6 @@
 #include "core/base/stats.h"
 
 #define RESAMPLES 5000
-#define P99 0.99
 
 /* One side, with what the statistics need of each unit, so that a resample costs O(units) and not O(observations). */
 struct side {
@@ -94,10 +93,11 @@ static double statistic_of(const struct side *side, const uint32_t *weights, enu
         return side->centre + mean;
     case STATISTIC_DEVIATION:
         return sqrt(fmax(squares / count - mean * mean, 0));
+    case STATISTIC_P95:
     case STATISTIC_P99:
         break;
     }
-    return quantile(side, weights, count, P99);
+    return quantile(side, weights, count, statistic == STATISTIC_P95 ? 0.95 : 0.99);
 }
 
 /* ---- the interval ---- */

@@ -28,7 +28,7 @@ struct observations {
     uint32_t unit_count;
 };
 
-enum statistic { STATISTIC_MEAN, STATISTIC_DEVIATION, STATISTIC_P99 };
+enum statistic { STATISTIC_MEAN, STATISTIC_DEVIATION, STATISTIC_P95, STATISTIC_P99 };
 
 struct difference {
     double a, b; /* the statistic of each side */

@@ -61,8 +61,19 @@ static int refuse(const struct generator *generator, int32_t status, struct erro
     return error_prefix(error, "stream '%s'", generator->stream);
 }
 
+static int next_given(struct generator *generator, int64_t *at_ns)
+{
+    if (generator->next == generator->start_count)
+        return NAPM_END;
+    *at_ns = generator->starts_ns[generator->next++];
+    generator->unfinished++;
+    return NAPM_OK;
+}
+
 int generator_next(struct generator *generator, int64_t now_ns, int64_t *at_ns, struct error *error)
 {
+    if (generator->starts_ns && !generator->reactive)
+        return next_given(generator, at_ns);
     enter(generator);
     int32_t status = generator->hook.next(generator->instance->self, now_ns, at_ns);
     leave(generator);

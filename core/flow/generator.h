@@ -15,6 +15,8 @@ struct generator {
     const char *stream; /* its name: the caller's */
     uint64_t unfinished; /* starts given whose tasks have not ended */
     bool reactive; /* starts depend on the ends of tasks */
+    const int64_t *starts_ns; /* given in place of what the instance says, unless reactive; the caller's; NULL: none */
+    uint32_t start_count, next;
     bool serialised; /* calls take its plugin's lock */
 };
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -285,13 +286,13 @@ static int insert_run(struct ledger *ledger, const struct scenario *scenario, ui
     return sql_run(&ledger->sql, error,
                    "INSERT INTO run (status, scenario_name, scenario_path, scenario_text, world, seed, repetition, "
                    "began_ns, platform_version, host, processor, system, processors, memory_bytes, recorder_pid, "
-                   "recorder_started, recorder_machine, sweep, point) "
-                   "VALUES ('running',?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                   "ttttiiittttiiiitzz", scenario->name ? scenario->name : "", scenario->path ? scenario->path : "",
+                   "recorder_started, recorder_machine, sweep, point, replay_of) "
+                   "VALUES ('running',?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                   "ttttiiittttiiiitzzz", scenario->name ? scenario->name : "", scenario->path ? scenario->path : "",
                    scenario->text ? scenario->text : "", scenario->world, (int64_t)seed, (int64_t)repetition,
                    clock_wall_ns(), PACKAGE_VERSION, machine->host, machine->machine, machine->system,
                    (int64_t)machine->processors, (int64_t)machine->memory_bytes, recorder.pid, recorder.started,
-                   recorder.machine, ledger->sweep, ledger->point);
+                   recorder.machine, ledger->sweep, ledger->point, ledger->replay_of);
 }
 
 static int write_run_row(struct ledger *ledger, const struct scenario *scenario, uint64_t seed, uint32_t repetition,
@@ -567,6 +568,38 @@ int ledger_profile_get(struct ledger *ledger, const char *key, uint32_t layer_co
     int found = read_profile(&ledger->sql, key, layer_count, layer_ns, error);
     pthread_mutex_unlock(&ledger->database);
     return found;
+}
+
+static int read_run_profile(struct sql *sql, int64_t run, uint32_t node, const char *model_hash, double cpu_share,
+                            uint32_t layer_count, int64_t *layer_ns, struct error *error)
+{
+    sqlite3_stmt *rows =
+        sql_query(sql, error,
+                  "SELECT l.layer, l.time_ns, n.cpu_share FROM run_profile p "
+                  "JOIN profile_layer l ON l.profile = p.profile JOIN run_node n ON n.run = p.run AND n.node = p.node "
+                  "WHERE p.run = ? AND p.node = ? AND p.model_hash = ? ORDER BY l.layer",
+                  "iit", run, (int64_t)node, model_hash);
+    uint32_t count = 0;
+    int row = -1;
+    while (rows && (row = sql_row(sql, rows, error)) == 1)
+        if (count < layer_count)
+            layer_ns[count++] =
+                llround((double)sqlite3_column_int64(rows, 1) * sqlite3_column_double(rows, 2) / cpu_share);
+    return row < 0 ? -1 : count > 0 && count == layer_count;
+}
+
+int ledger_run_profile_get(struct ledger *ledger, int64_t run, uint32_t node, const char *model_hash, double cpu_share,
+                           uint32_t layer_count, int64_t *layer_ns, struct error *error)
+{
+    pthread_mutex_lock(&ledger->database);
+    int found = read_run_profile(&ledger->sql, run, node, model_hash, cpu_share, layer_count, layer_ns, error);
+    pthread_mutex_unlock(&ledger->database);
+    return found;
+}
+
+void ledger_runs_replay(struct ledger *ledger, int64_t run)
+{
+    ledger->replay_of = run;
 }
 
 static int write_profile(struct sql *sql, const char *key, const char *description, uint32_t layer_count,

@@ -28,7 +28,8 @@ static double real_or_nan(sqlite3_stmt *row, int column)
     "(SELECT count(*) FROM task WHERE run = run.id AND status = 'failed' AND NOT warmup), "                            \
     "(SELECT count(*) FROM task WHERE run = run.id AND status = 'unfinished' AND NOT warmup), "                        \
     "(SELECT count(*) FROM task WHERE run = run.id AND warmup), "                                                      \
-    "(SELECT avg(delay_ns) FROM task WHERE run = run.id AND status = 'ok' AND NOT warmup) FROM run "
+    "(SELECT avg(delay_ns) FROM task WHERE run = run.id AND status = 'ok' AND NOT warmup), "                      \
+    "replay_of FROM run "
 
 static bool recorder_lives(sqlite3_stmt *row)
 {
@@ -59,6 +60,7 @@ static void read_head(sqlite3_stmt *row, struct run_head *head)
         .unfinished = (uint64_t)sqlite3_column_int64(row, 18),
         .warmups = (uint64_t)sqlite3_column_int64(row, 19),
         .mean_delay_ns = real_or_nan(row, 20),
+        .replay_of = sqlite3_column_int64(row, 21),
     };
     if (strcmp(head->status, "running") == 0 && !recorder_lives(row)) {
         free(head->status);

@@ -21,6 +21,7 @@ struct run_head {
     char *partitioner, *scheduler; /* "name version"; NULL where the run did not come that far */
     uint64_t seed;
     uint32_t repetition;
+    int64_t replay_of; /* the run that it replays; 0: none */
     int64_t began_ns, ended_ns; /* since 1970; ended_ns 0: not ended */
     uint64_t ok, failed, unfinished, warmups; /* tasks; warmups are not among the others */
     double mean_delay_ns; /* NAN without tasks that count */

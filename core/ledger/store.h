@@ -59,6 +59,7 @@ struct ledger {
     bool readonly;
     const struct scenario *scenario; /* of the run that was begun last */
     int64_t sweep, point; /* what runs are begun for; 0: no sweep */
+    int64_t replay_of; /* the run that they replay; 0: none */
     struct writer writer;
 };
 

@@ -118,6 +118,15 @@ static uint32_t least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
+static int find_starts(struct source *source, const struct problem_stream *stream, uint32_t count, struct error *error)
+{
+    if (!stream->starts_ns)
+        return record_starts(source, count, error);
+    source->start_count = least(count, stream->start_count);
+    memcpy(source->starts_ns, stream->starts_ns, source->start_count * sizeof(*source->starts_ns));
+    return 0;
+}
+
 static int prepare_source(struct evaluator *evaluator, uint32_t stream, struct error *error)
 {
     struct problem *problem = evaluator->problem;
@@ -135,7 +144,9 @@ static int prepare_source(struct evaluator *evaluator, uint32_t stream, struct e
         return -1;
     problem->stream_views[stream].interval_ns = source->arrivals.interval_ns(source->instance->self);
     source->reactive = problem->stream_views[stream].interval_ns <= 0;
-    int failed = source->reactive ? 0 : record_starts(source, evaluator->predicted_tasks[stream], error);
+    int failed = source->reactive
+                     ? 0
+                     : find_starts(source, &problem->streams[stream], evaluator->predicted_tasks[stream], error);
     instance_close(source->instance);
     source->instance = NULL;
     if (!source->reactive) {

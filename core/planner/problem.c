@@ -147,7 +147,9 @@ static int add_streams(struct problem *problem, const struct scenario *scenario,
         streams[i] = (struct problem_stream){.cuts = scenario->models[stream->model].cuts,
                                              .source = scenario->models[stream->model].model,
                                              .model = stream->model,
-                                             .arrivals = stream->arrivals};
+                                             .arrivals = stream->arrivals,
+                                             .starts_ns = stream->starts_ns,
+                                             .start_count = stream->start_count};
         table[i] = &views[i];
     }
     problem->view.streams = table;

@@ -18,6 +18,8 @@ struct problem_stream {
     const struct model *source; /* the model file; NULL: `cuts` is all that is known of memory */
     uint32_t model; /* equal numbers share the weights of equal cuts */
     struct plugin_choice arrivals;
+    const int64_t *starts_ns; /* as scenario_stream has them */
+    uint32_t start_count;
 };
 
 /* Constant while a planner uses it. */

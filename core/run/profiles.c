@@ -2,6 +2,7 @@
 /* The profiles of a run: measured once, then taken from the ledger. */
 #include "core/run/profiles.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,6 +85,9 @@ static char *describe(const struct run_settings *settings, const struct world_ki
                       const struct subject *subject, struct error *error)
 {
     const struct napm_model *model = model_view(subject->model->model);
+    if (settings->replay_of)
+        return text_format("model %s; run %" PRId64 ", node %" PRIu32 "; cpu %g", model->hash, settings->replay_of,
+                           subject->node_index, subject->node->cpu_share);
     char *source = kind->profile_source ? kind->profile_source(world, subject->node_index, subject->model_index) : NULL;
     if (!source)
         return describe_conditions(settings, subject, kind->facts(world, subject->node_index), error);
@@ -93,13 +97,25 @@ static char *describe(const struct run_settings *settings, const struct world_ki
     return description;
 }
 
+static int take_recorded(const struct run_settings *settings, const struct subject *subject, int64_t *layer_ns,
+                         struct error *error)
+{
+    const struct napm_model *model = model_view(subject->model->model);
+    int found = ledger_run_profile_get(settings->ledger, settings->replay_of, subject->node_index, model->hash,
+                                       subject->node->cpu_share, model->layer_count, layer_ns, error);
+    return found == 0 ? error_set(error, ERROR_INPUT, "run %" PRId64 " has no layer times of %s on %s to replay",
+                                  settings->replay_of, subject->model->path, subject->node->name)
+                      : found - 1;
+}
+
 static int measure(const struct run_settings *settings, const struct world_kind *kind, struct world *world,
                    const struct subject *subject, const char *key, const char *description, int64_t *layer_ns,
                    struct error *error)
 {
     uint32_t layers = model_view(subject->model->model)->layer_count;
     log_info("run", "profiling %s on %s", subject->model->path, subject->node->name);
-    if (kind->profile(world, subject->node_index, subject->model_index, layer_ns, error) != 0)
+    if (settings->replay_of ? take_recorded(settings, subject, layer_ns, error) != 0
+                            : kind->profile(world, subject->node_index, subject->model_index, layer_ns, error) != 0)
         return error_prefix(error, "profiling %s on %s", subject->model->path, subject->node->name);
     return settings->ledger ? ledger_profile_put(settings->ledger, key, description, layers, layer_ns, error) : 0;
 }

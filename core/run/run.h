@@ -29,6 +29,7 @@ struct run_settings {
     uint64_t seed;
     uint32_t repetition;
     bool fresh_profiles; /* ignore cached profiles */
+    int64_t replay_of; /* a run in the ledger, whose layer times are taken; 0: none */
     const atomic_bool *cancel;
     struct run_watcher watcher;
 };

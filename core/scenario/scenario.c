@@ -18,6 +18,9 @@ struct scenario_private {
 
 /* ---- text */
 
+/* How a line begins that holds an override, behind the text of the file. */
+static const char override_mark[] = "# --set ";
+
 static char *read_text(struct arena *arena, const char *path, struct error *error)
 {
     struct file_map map;
@@ -47,7 +50,7 @@ static const char *text_with_overrides(struct arena *arena, const char *text, co
         for (char *at = value; *at; at++)
             if (*at == '\n' || *at == '\r')
                 *at = ' '; /* keeps to the line; white space to libconfig */
-        text = arena_text(arena, "%s%s# --set %s=%s\n", text, length && text[length - 1] != '\n' ? "\n" : "",
+        text = arena_text(arena, "%s%s%s%s=%s\n", text, length && text[length - 1] != '\n' ? "\n" : "", override_mark,
                           overrides[i].path, value);
     }
     return text;
@@ -171,12 +174,13 @@ static int read_root(struct reader *reader, const struct value *root, const char
 
 /* ---- life */
 
-static int fill(struct scenario *scenario, const char *path, const struct scenario_override *overrides, size_t count,
-                struct catalogue *catalogue, struct error *error)
+static int fill(struct scenario *scenario, const char *path, const char *given,
+                const struct scenario_override *overrides, size_t count, struct catalogue *catalogue,
+                struct error *error)
 {
     struct arena *arena = &scenario->private_part->arena;
     scenario->path = arena_copy(arena, path);
-    const char *text = read_text(arena, path, error);
+    const char *text = given ? arena_copy(arena, given) : read_text(arena, path, error);
     struct value *root = text ? tree_parse(arena, text, path, error) : NULL;
     if (!root || override_and_expand(arena, root, overrides, count, error) != 0)
         return -1;
@@ -187,17 +191,78 @@ static int fill(struct scenario *scenario, const char *path, const struct scenar
     return result;
 }
 
-struct scenario *scenario_open(const char *path, const struct scenario_override *overrides, size_t override_count,
-                               struct catalogue *catalogue, struct error *error)
+static struct scenario *open_text(const char *path, const char *text, const struct scenario_override *overrides,
+                                  size_t override_count, struct catalogue *catalogue, struct error *error)
 {
     struct error local; /* the readers append to what they have said, so they need a place to say it */
     struct scenario *scenario = NEW(struct scenario);
     scenario->private_part = NEW(struct scenario_private);
-    if (fill(scenario, path, overrides, override_count, catalogue, error ? error : &local) != 0) {
+    if (fill(scenario, path, text, overrides, override_count, catalogue, error ? error : &local) != 0) {
         scenario_close(scenario);
         return NULL;
     }
     return scenario;
+}
+
+struct scenario *scenario_open(const char *path, const struct scenario_override *overrides, size_t override_count,
+                               struct catalogue *catalogue, struct error *error)
+{
+    return open_text(path, NULL, overrides, override_count, catalogue, error);
+}
+
+/* Where the overrides begin: the lines of that kind at the text's end. */
+static char *find_overrides(char *text)
+{
+    char *first = text + strlen(text);
+    for (char *line = first; line > text; first = line) {
+        for (line--; line > text && line[-1] != '\n';)
+            line--;
+        if (strncmp(line, override_mark, strlen(override_mark)) != 0)
+            break;
+    }
+    return first;
+}
+
+struct scenario *scenario_open_recorded(const char *path, const char *text, const struct scenario_override *overrides,
+                                        size_t override_count, struct catalogue *catalogue, struct error *error)
+{
+    struct arena arena = {0};
+    ARRAY_OF(struct scenario_override) all = {0};
+    char *own = arena_copy(&arena, text), *first = find_overrides(own), *rest = NULL;
+    char *lines = arena_copy(&arena, first);
+    *first = '\0';
+    for (char *line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        char *setting = line + strlen(override_mark), *equals = strchr(setting, '=');
+        if (!equals)
+            continue;
+        *equals = '\0';
+        *ARRAY_ADD(&all) = (struct scenario_override){setting, equals + 1};
+    }
+    for (size_t i = 0; i < override_count; i++)
+        *ARRAY_ADD(&all) = overrides[i];
+    struct scenario *scenario = open_text(path, own, all.items, all.count, catalogue, error);
+    ARRAY_FREE(&all);
+    arena_free(&arena);
+    return scenario;
+}
+
+void scenario_set_starts(struct scenario *scenario, uint32_t stream, const int64_t *starts_ns, uint32_t count)
+{
+    struct arena *arena = &scenario->private_part->arena;
+    struct scenario_stream *changed = (struct scenario_stream *)&scenario->streams[stream];
+    int64_t *copy = ARENA_ARRAY(arena, int64_t, count + 1); /* not NULL where there are none */
+    for (uint32_t i = 0; i < count; i++)
+        copy[i] = starts_ns[i];
+    changed->starts_ns = copy;
+    changed->start_count = count;
+}
+
+void scenario_set_link(struct scenario *scenario, uint32_t link, enum link_direction direction, double bytes_per_s,
+                       int64_t delay_ns)
+{
+    struct scenario_link *changed = (struct scenario_link *)&scenario->links[link];
+    changed->spec.conditions[direction].bytes_per_s = bytes_per_s;
+    changed->spec.conditions[direction].delay_ns = delay_ns;
 }
 
 void scenario_close(struct scenario *scenario)
@@ -216,6 +281,14 @@ void scenario_close(struct scenario *scenario)
 bool scenario_is_measured(const struct scenario_node *node)
 {
     return !node->speed.profile && node->speed.flop_per_s <= 0;
+}
+
+bool scenario_has_power(const struct scenario *scenario)
+{
+    for (uint32_t i = 0; i < scenario->node_count; i++)
+        if (scenario->nodes[i].power.busy_w > 0 || scenario->nodes[i].power.transmit_w > 0)
+            return true;
+    return false;
 }
 
 uint32_t scenario_way_length(const struct scenario *scenario, uint32_t device)

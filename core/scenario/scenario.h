@@ -85,6 +85,9 @@ struct scenario_stream {
     bool result_to_station; /* default false */
     const struct scenario_input *inputs; /* one for each model input */
     struct plugin_choice arrivals;
+    const int64_t *
+        starts_ns; /* ascending; of a recorded run, in place of what `arrivals` says, unless that waits for ends of tasks */
+    uint32_t start_count;
 };
 
 /* Something that changes in mid-run. */
@@ -151,10 +154,23 @@ struct scenario_override {
  */
 struct scenario *scenario_open(const char *path, const struct scenario_override *overrides, size_t override_count,
                                struct catalogue *catalogue, struct error *error);
+/*
+ * The same of a recorded run: `text` as a scenario has it, with its lines of overrides at the end, in place of the file's;
+ * what it names is looked for beside `path`. Its overrides come before those given.
+ */
+struct scenario *scenario_open_recorded(const char *path, const char *text, const struct scenario_override *overrides,
+                                        size_t override_count, struct catalogue *catalogue, struct error *error);
 void scenario_close(struct scenario *scenario);
+
+/* Before the scenario is put to use: arrivals and conditions as a run had them. The starts are copied. */
+void scenario_set_starts(struct scenario *scenario, uint32_t stream, const int64_t *starts_ns, uint32_t count);
+void scenario_set_link(struct scenario *scenario, uint32_t link, enum link_direction direction, double bytes_per_s,
+                       int64_t delay_ns);
 
 /* Whether a node's layer times are measured, rather than stated by a file or an estimate. */
 bool scenario_is_measured(const struct scenario_node *node);
+/* Whether any node has a power model, so that there is energy to speak of. */
+bool scenario_has_power(const struct scenario *scenario);
 /* Devices on the way from a device to the station, itself counted: 1 where its link ends at the station. */
 uint32_t scenario_way_length(const struct scenario *scenario, uint32_t device);
 

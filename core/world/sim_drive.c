@@ -154,6 +154,8 @@ static int open_plugins(struct sim *sim, struct error *error)
                            flow_now_ns, sim->flow, error) != 0)
             return -1;
         sim->streams[i].reactive = sim->generators[i].reactive;
+        sim->generators[i].starts_ns = stream->starts_ns;
+        sim->generators[i].start_count = stream->start_count;
     }
     return 0;
 }
