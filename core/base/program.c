@@ -66,7 +66,7 @@ static int wait_for(const char *name, pid_t pid, int64_t most_ns, bool ended, co
         if (errno != EINTR)
             return error_set(error, ERROR_RUN, "%s: %s", name, strerror(errno));
     if (!ended)
-        return error_set(error, ERROR_RUN, "%s gave no answer within %lld s", name, (long long)(most_ns / NS_PER_S));
+        return error_set(error, ERROR_RUN, "%s gave no answer within %.3g s", name, (double)most_ns / (double)NS_PER_S);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return 0;
     int length = (int)strlen(said);
@@ -85,7 +85,8 @@ int program_run(const char *const *argv, int64_t most_ns, char **output, struct 
     int failure = start(argv, ends[1], &pid), result = -1;
     close(ends[1]);
     if (failure != 0) {
-        error_set(error, ERROR_RUN, "starting %s: %s", argv[0], strerror(failure));
+        error_set(error, failure == ENOENT ? ERROR_INPUT : ERROR_RUN, "starting %s: %s; is it installed?", argv[0],
+                  strerror(failure));
     } else {
         bool ended = read_all(ends[0], clock_now_ns() + most_ns, &said) == 0;
         result = wait_for(argv[0], pid, most_ns, ended, said, error);

@@ -7,14 +7,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "core/base/clock.h"
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "core/base/lock.h"
 #include "core/base/memory.h"
 #include "core/base/nearest.h"
+#include "core/base/program.h"
 #include "core/base/random.h"
 #include "core/base/stats.h"
 #include "core/base/units.h"
@@ -165,6 +169,65 @@ static void errors_carry_their_place(void **state)
     assert_string_equal(error.text, "f.cfg:9: bad 3; try 4");
 }
 
+/* Takes the lock for 100 ms, in another process that says so through the pipe. */
+static pid_t hold(const char *path, int said)
+{
+    pid_t child = fork();
+    if (child != 0)
+        return child;
+    int lock = lock_take(path, 0, NULL, NULL);
+    if (lock < 0 || write(said, "x", 1) != 1)
+        _exit(1);
+    clock_sleep_until_ns(clock_now_ns() + 100 * NS_PER_MS);
+    _exit(0); /* which gives it back */
+}
+
+static void a_lock_is_one_process_s_at_a_time(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/napm-lock-XXXXXX", said;
+    struct error error = {0};
+    int pipe_ends[2], status;
+    close(mkstemp(path));
+    assert_int_equal(pipe(pipe_ends), 0);
+    pid_t child = hold(path, pipe_ends[1]);
+    assert_int_equal(read(pipe_ends[0], &said, 1), 1);
+    assert_int_equal(lock_take(path, NS_PER_MS, NULL, &error), -1);
+    assert_non_null(strstr(error.text, path));
+    const atomic_bool cancelled = true;
+    assert_int_equal(lock_take(path, NS_PER_S, &cancelled, &error), -1);
+    assert_int_equal(error.kind, ERROR_CANCELLED);
+    int lock = lock_take(path, 10 * NS_PER_S, NULL, &error);
+    assert_true(lock >= 0);
+    lock_release(lock);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+    unlink(path);
+}
+
+static void a_program_is_run_without_a_shell_and_not_for_ever(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    char *said;
+    const char *const echo[] = {"echo", "$(hi) there", NULL}, *const fail[] = {"ls", "/no such", NULL},
+                      *const sleep[] = {"sleep", "100", NULL}, *const none[] = {"napm-no-such-program", NULL};
+    assert_int_equal(program_run(echo, 10 * NS_PER_S, &said, &error), 0);
+    assert_string_equal(said, "$(hi) there\n");
+    free(said);
+    assert_int_equal(program_run(fail, 10 * NS_PER_S, NULL, &error), -1);
+    assert_non_null(strstr(error.text, "ls failed: "));
+    assert_non_null(strstr(error.text, "/no such"));
+    int64_t began_ns = clock_now_ns();
+    assert_int_equal(program_run(sleep, 50 * NS_PER_MS, NULL, &error), -1);
+    assert_true(clock_now_ns() - began_ns < 10 * NS_PER_S);
+    assert_int_equal(program_run(none, NS_PER_S, NULL, &error), -1);
+    assert_non_null(strstr(error.text, "napm-no-such-program"));
+    assert_int_equal(error.kind, ERROR_INPUT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +241,8 @@ int main(void)
         cmocka_unit_test(a_mistyped_name_finds_its_neighbour),
         cmocka_unit_test(a_file_is_written_whole_and_mapped),
         cmocka_unit_test(errors_carry_their_place),
+        cmocka_unit_test(a_lock_is_one_process_s_at_a_time),
+        cmocka_unit_test(a_program_is_run_without_a_shell_and_not_for_ever),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL) != 0;
 }
