@@ -67,17 +67,9 @@ static char *cuts_text(const struct scenario *scenario, const struct plan *plan)
     return text;
 }
 
-static bool knows_energy(const struct scenario *scenario)
-{
-    for (uint32_t i = 0; i < scenario->node_count; i++)
-        if (scenario->nodes[i].power.busy_w > 0 || scenario->nodes[i].power.transmit_w > 0)
-            return true;
-    return false;
-}
-
 static struct table *plan_table(const struct scenario *scenario, struct plan *const *plans, size_t count)
 {
-    bool energy = knows_energy(scenario);
+    bool energy = scenario_has_power(scenario);
     struct table *table = table_new(plan_columns, sizeof(plan_columns) / sizeof(plan_columns[0]) - !energy);
     for (size_t i = 0; i < count; i++) {
         char *cuts = cuts_text(scenario, plans[i]);

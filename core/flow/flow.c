@@ -196,12 +196,14 @@ static int send(struct flow *flow, struct task *task, enum link_direction direct
     const struct flow_stream *stream = stream_of(flow, task);
     const struct flow_hop *hop = &stream->hops[task->hop];
     uint32_t cut = task->record.cuts[task->hop], number = 2 * hop->link + (uint32_t)direction;
+    bool result = direction == LINK_DOWN || cut == stream->layer_count;
+    uint64_t bytes = result ? stream->result_bytes : stream->cut_bytes[cut];
     task->since_ns = flow->now_ns;
+    if (flow->driver->sends)
+        flow->driver->sends(flow->driver->context, &task->record, hop->link, direction, bytes, flow->now_ns);
     if (flow->instant[number] && !flow->directions[number].first && extra_ns(stream, task, direction) == 0)
         return arrive(flow, task, direction);
-    bool result = direction == LINK_DOWN || cut == stream->layer_count;
-    link_send(flow->net, hop->link, direction, result ? stream->result_bytes : stream->cut_bytes[cut], flow->now_ns,
-              task);
+    link_send(flow->net, hop->link, direction, bytes, flow->now_ns, task);
     return 0;
 }
 
@@ -313,6 +315,7 @@ static void begin_record(struct flow_task *record, uint32_t stream, uint64_t num
     record->started_ns = record->ended_ns = now_ns;
     record->local_ns = record->transmit_ns = record->queue_ns = record->remote_ns = record->return_ns = 0;
     record->device_wait_ns = record->station_ns = 0;
+    record->energy_j = 0;
     record->failure = NULL;
 }
 
@@ -332,10 +335,17 @@ static int start_task(struct flow *flow, uint32_t stream)
     return failed ? -1 : flow_expect_start(flow, stream);
 }
 
+static void tell_computed(struct flow *flow, struct task *task, uint32_t node, int64_t ns)
+{
+    if (flow->driver->computed)
+        flow->driver->computed(flow->driver->context, &task->record, node, ns);
+}
+
 static int end_device_segment(struct flow *flow, uint32_t node)
 {
     struct task *task = flow_take_first(&flow->nodes[node].queue);
     flow->event_count++;
+    tell_computed(flow, task, node, flow->now_ns - task->since_ns);
     flow_compute_first(flow, node);
     if (task->dead) {
         flow_put_back(flow, task);
@@ -365,6 +375,7 @@ static int end_slice(struct flow *flow, uint32_t worker)
     int done = station_slice_done(flow->station, flow->workers[worker].job, flow->now_ns, &end, flow->error);
     if (done <= 0)
         return done;
+    tell_computed(flow, task, flow->setup.station, end.running_ns);
     if (task->dead) {
         flow_put_back(flow, task);
         return 0;

@@ -75,6 +75,7 @@ struct flow_task {
     int64_t device_wait_ns; /* the part of local_ns spent waiting for the device */
     int64_t station_ns; /* the part of remote_ns at the station */
     const uint32_t *cuts; /* those that it ran with, by hop: see flow_run */
+    double energy_j; /* the driver's to add up; 0 at the start */
     const char *failure; /* NULL: it has a result */
 };
 
@@ -94,6 +95,10 @@ struct flow_driver {
      */
     int64_t (*change_ns)(void *context);
     int (*change)(void *context, struct flow *flow, int64_t now_ns, struct error *error);
+    /* A node has computed for a task; a link gets something to carry for one. Both may be NULL. */
+    void (*computed)(void *context, struct flow_task *task, uint32_t node, int64_t ns);
+    void (*sends)(void *context, struct flow_task *task, uint32_t link, enum link_direction direction, uint64_t bytes,
+                  int64_t now_ns);
 };
 
 struct flow *flow_new(const struct flow_setup *setup);

@@ -173,8 +173,10 @@ static int prepare_new(struct sql *sql, struct error *error)
 
 static int prepare_for_writing(struct sql *sql, bool exists, struct error *error)
 {
-    if (sql_script(sql, "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA synchronous = NORMAL", error) !=
-            0 ||
+    if (sql_script(sql,
+                   "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA synchronous = NORMAL; "
+                   "PRAGMA cache_size = -65536",
+                   error) != 0 ||
         (exists ? prepare_old(sql, error) : prepare_new(sql, error)) != 0)
         return -1;
     return mark_orphans(sql, error);
@@ -432,12 +434,13 @@ int ledger_run_node(struct ledger *ledger, int64_t run, uint32_t node, const str
         ledger,
         sql_run(&ledger->sql, error,
                 "INSERT OR REPLACE INTO run_node (run, node, name, is_station, threads, cpu_share, workers, "
-                "backend, host, machine, system, processors, memory_bytes, pid, memory_limit_bytes) VALUES "
-                "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                "iitiidittttiiiz", run, (int64_t)node, stated->name, (int64_t)stated->is_station,
+                "backend, host, machine, system, processors, memory_bytes, pid, memory_limit_bytes, idle_w, busy_w, "
+                "transmit_w) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                "iitiidittttiiizddd", run, (int64_t)node, stated->name, (int64_t)stated->is_station,
                 (int64_t)stated->threads, stated->cpu_share, (int64_t)stated->workers, or_empty(facts->backend),
                 or_empty(facts->host), or_empty(facts->machine), or_empty(facts->system), (int64_t)facts->processors,
-                (int64_t)facts->memory_bytes, facts->pid, (int64_t)stated->memory_bytes),
+                (int64_t)facts->memory_bytes, facts->pid, (int64_t)stated->memory_bytes, stated->power.idle_w,
+                stated->power.busy_w, stated->power.transmit_w),
         error);
 }
 
@@ -448,6 +451,18 @@ int ledger_run_node_lost(struct ledger *ledger, int64_t run, uint32_t node, cons
     return store_end(ledger,
                      sql_run(&ledger->sql, error, "UPDATE run_node SET lost_cause = ? WHERE run = ? AND node = ?",
                              "tii", cause, run, (int64_t)node),
+                     error);
+}
+
+int ledger_run_node_energy(struct ledger *ledger, int64_t run, uint32_t node, int64_t busy_ns, int64_t air_ns,
+                           struct error *error)
+{
+    if (store_begin(ledger, error) != 0)
+        return -1;
+    return store_end(ledger,
+                     sql_run(&ledger->sql, error,
+                             "UPDATE run_node SET busy_ns = ?, air_ns = ? WHERE run = ? AND node = ?", "iiii", busy_ns,
+                             air_ns, run, (int64_t)node),
                      error);
 }
 
@@ -470,13 +485,41 @@ int ledger_run_link(struct ledger *ledger, int64_t run, const struct link_report
         error);
 }
 
-static int write_plan(struct sql *sql, int64_t run, const struct plan *plan, struct error *error)
+/* The devices on a stream's way, where it leads over others than its own. */
+static int write_way(struct sql *sql, int64_t run, const struct scenario *scenario, uint32_t stream,
+                     const uint32_t *cuts, uint32_t hop_count, struct error *error)
+{
+    uint32_t node = scenario->streams[stream].device;
+    for (uint32_t hop = 0; hop < hop_count && hop_count > 1; hop++) {
+        if (sql_run(sql, error, "INSERT INTO plan_hop (run, stream, hop, node, cut) VALUES (?,?,?,?,?)", "iiiii", run,
+                    (int64_t)stream, (int64_t)hop, (int64_t)node, (int64_t)cuts[hop]) != 0)
+            return -1;
+        node = scenario->links[scenario->link_of_node[node]].upper;
+    }
+    return 0;
+}
+
+static int write_ways(struct sql *sql, int64_t run, const struct scenario *scenario, const struct plan *plan,
+                      struct error *error)
+{
+    const uint32_t *cuts = plan->way_cuts;
+    for (uint32_t i = 0; cuts && i < plan->stream_count; i++) {
+        uint32_t hop_count = scenario_way_length(scenario, scenario->streams[i].device);
+        if (write_way(sql, run, scenario, i, cuts, hop_count, error) != 0)
+            return -1;
+        cuts += hop_count;
+    }
+    return 0;
+}
+
+static int write_plan(struct sql *sql, int64_t run, const struct scenario *scenario, const struct plan *plan,
+                      struct error *error)
 {
     if (sql_run(sql, error,
                 "INSERT INTO plan (run, partitioner, planning_ns, predicted_total_ns, predicted_mean_ns, "
-                "predicted_variance_ns2) VALUES (?,?,?,?,?,?)",
-                "itiddd", run, plan->partitioner, plan->planning_ns, plan->predicted_total_ns, plan->predicted_mean_ns,
-                plan->predicted_variance_ns2) != 0)
+                "predicted_variance_ns2, predicted_energy_j) VALUES (?,?,?,?,?,?,?)",
+                "itidddp", run, plan->partitioner, plan->planning_ns, plan->predicted_total_ns, plan->predicted_mean_ns,
+                plan->predicted_variance_ns2, scenario_has_power(scenario) ? plan->predicted_energy_j : -1.0) != 0)
         return -1;
     for (uint32_t i = 0; i < plan->stream_count; i++) {
         const struct napm_phases *phases = &plan->predicted[i];
@@ -487,14 +530,14 @@ static int write_plan(struct sql *sql, int64_t run, const struct plan *plan, str
                     phases->transmit_ns, phases->queue_ns, phases->remote_ns, phases->return_ns) != 0)
             return -1;
     }
-    return 0;
+    return write_ways(sql, run, scenario, plan, error);
 }
 
 int ledger_run_plan(struct ledger *ledger, int64_t run, const struct plan *plan, struct error *error)
 {
     if (store_begin(ledger, error) != 0)
         return -1;
-    return store_end(ledger, write_plan(&ledger->sql, run, plan, error), error);
+    return store_end(ledger, write_plan(&ledger->sql, run, ledger->scenario, plan, error), error);
 }
 
 int ledger_run_task(struct ledger *ledger, int64_t run, const struct task_record *task, struct error *error)

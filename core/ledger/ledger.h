@@ -45,6 +45,9 @@ int ledger_run_plugin(struct ledger *ledger, int64_t run, const char *role, cons
 int ledger_run_node(struct ledger *ledger, int64_t run, uint32_t node, const struct scenario_node *stated,
                     const struct node_facts *facts, struct error *error);
 int ledger_run_node_lost(struct ledger *ledger, int64_t run, uint32_t node, const char *cause, struct error *error);
+/* How long the node computed and sent for tasks. */
+int ledger_run_node_energy(struct ledger *ledger, int64_t run, uint32_t node, int64_t busy_ns, int64_t air_ns,
+                           struct error *error);
 int ledger_run_link(struct ledger *ledger, int64_t run, const struct link_report *report, struct error *error);
 int ledger_run_plan(struct ledger *ledger, int64_t run, const struct plan *plan, struct error *error);
 /*

@@ -42,13 +42,14 @@ static int write_task(struct ledger *ledger, const struct batch *batch, const st
     if (sql_run(&ledger->sql, error,
                 "INSERT INTO task (run, stream, task, status, cause, cut, warmup, started_ns, ended_ns, delay_ns, "
                 "local_ns, transmit_ns, queue_ns, remote_ns, return_ns, device_wait_ns, device_compute_ns, "
-                "station_compute_ns, up_bytes, down_bytes, slices) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                "iiittiiiiiiiiiiiiiiii", queued->run, (int64_t)task->stream, (int64_t)task->task,
+                "station_compute_ns, up_bytes, down_bytes, slices, energy_j) VALUES "
+                "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                "iiittiiiiiiiiiiiiiiiip", queued->run, (int64_t)task->stream, (int64_t)task->task,
                 status_texts[task->status], cause, (int64_t)task->cut, (int64_t)task->warmup, task->started_ns,
                 task->ended_ns, task->ended_ns - task->started_ns, task->phase_ns[PHASE_LOCAL],
                 task->phase_ns[PHASE_TRANSMIT], task->phase_ns[PHASE_QUEUE], task->phase_ns[PHASE_REMOTE],
                 task->phase_ns[PHASE_RETURN], task->device_wait_ns, task->device_compute_ns, task->station_compute_ns,
-                (int64_t)task->up_bytes, (int64_t)task->down_bytes, (int64_t)task->slices) != 0)
+                (int64_t)task->up_bytes, (int64_t)task->down_bytes, (int64_t)task->slices, task->energy_j) != 0)
         return -1;
     for (uint32_t layer = 0; layer < task->layer_count; layer++) {
         int64_t time_ns = batch->layer_ns.items[queued->layer_ns_at + layer];

@@ -85,6 +85,14 @@ static void hear_node_lost(void *context, uint32_t node, const char *cause)
         keep_error(record, &error);
 }
 
+static void hear_node_energy(void *context, uint32_t node, int64_t busy_ns, int64_t air_ns)
+{
+    struct record *record = context;
+    struct error error = {0};
+    if (ledger_run_node_energy(record->settings->ledger, record->run, node, busy_ns, air_ns, &error) != 0)
+        keep_error(record, &error);
+}
+
 static void hear_progress(void *context, uint64_t done, uint64_t of)
 {
     const struct run_watcher *watcher = &((struct record *)context)->settings->watcher;
@@ -98,5 +106,6 @@ struct world_sink record_sink(struct record *record)
                                .task = hear_task,
                                .sample = hear_sample,
                                .node_lost = hear_node_lost,
+                               .node_energy = hear_node_energy,
                                .progress = hear_progress};
 }

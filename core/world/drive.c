@@ -362,6 +362,7 @@ static void close_drive(struct drive *drive)
     free(drive->streams);
     monitor_close(&drive->monitor);
     outbox_free(drive->outbox);
+    energy_free(drive->energy);
     free(drive);
 }
 
@@ -388,6 +389,7 @@ static int run_thread(struct drive *drive, const struct world_sink *sink, struct
         return give_up(drive, error);
     }
     pthread_join(thread, NULL);
+    energy_tell(drive->energy, sink);
     if (drive->failure.kind == ERROR_NONE)
         return 0;
     *error = drive->failure;
@@ -400,6 +402,7 @@ int drive_run(struct world *world, const struct world_sink *sink, struct error *
     drive->world = world;
     drive->scenario = world->scenario;
     drive->timer_fd = -1;
+    drive->energy = energy_new(drive->scenario);
     monitor_open(&drive->monitor);
     drive->outbox = outbox_new(most_layers(drive->scenario));
     open_streams(drive);

@@ -5,6 +5,7 @@
 
 #include "core/compute/stress.h"
 #include "core/station/station.h"
+#include "core/world/energy.h"
 #include "core/world/local_private.h"
 #include "core/world/outbox.h"
 
@@ -45,6 +46,7 @@ struct task {
     int64_t due_ns, device_began_ns, device_ended_ns, since_ns, left_ns, ended_ns;
     int64_t transmit_ns, queue_ns, remote_ns, station_ns;
     bool returned;
+    double energy_j;
     uint32_t slices;
     uint64_t digest;
     struct task_room *room;
@@ -91,6 +93,7 @@ struct drive {
     int timer_fd; /* for station_wake_ns */
     struct event *timer, *sample_timer;
     int64_t timer_ns;
+    struct energy *energy; /* NULL: no power models */
     struct monitor monitor;
     struct stress *stress; /* of the station */
     Wire__Stress **stress_levels; /* by node; NULL: none */

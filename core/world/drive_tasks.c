@@ -132,6 +132,7 @@ static void tell_outbox(const struct task *task, enum task_status status, const 
                                  .slices = task->slices,
                                  .layer_count = stream->layer_count,
                                  .layer_ns = task->layer_ns,
+                                 .energy_j = drive->energy ? task->energy_j : -1,
                                  .output_digest = task->digest};
     if (status == TASK_OK)
         fill_phases(task, &record);
@@ -288,9 +289,11 @@ static void pass(struct task *task, enum link_direction direction, uint64_t byte
                  void (*arrived)(struct world *world, struct passage *passage))
 {
     const struct stream_run *stream = task->stream;
+    struct drive *drive = stream->drive;
     task->passage.arrived = arrived;
     task->on_link = stream->way->hops[task->hop].link;
-    local_pass(stream->drive->world, task->on_link, direction, bytes, sent_ns, &task->passage);
+    task->energy_j += energy_send(drive->energy, task->on_link, direction, bytes, drive_clock_ns(drive, sent_ns));
+    local_pass(drive->world, task->on_link, direction, bytes, sent_ns, &task->passage);
 }
 
 static void at_station(struct task *task)
@@ -404,6 +407,8 @@ static void note_part(struct task *task, const struct frame_header *header)
     }
     task->left_ns = header->ended_ns;
     task->digest = header->digest;
+    task->energy_j += energy_compute(task->stream->drive->energy, task->stream->way->hops[task->hop].node,
+                                     header->ended_ns - header->started_ns);
 }
 
 /* The links' time runs from the moment of sending, while the content is still coming in. */
@@ -603,6 +608,7 @@ void drive_work_done(struct drive *drive, struct worker_item *items)
         drive->slices_running--;
         task->station_ns += items->ended_ns - items->began_ns;
         task->left_ns = items->ended_ns;
+        task->energy_j += energy_compute(drive->energy, drive->scenario->station, items->ended_ns - items->began_ns);
         task->digest = items->digest;
         bool cancelled = drive->over && items->error.kind == ERROR_CANCELLED; /* it is only unfinished */
         if (items->status && !task->failing && !cancelled) {

@@ -10,6 +10,7 @@
 #include "core/flow/generator.h"
 #include "core/scenario/arena.h"
 #include "core/world/changes.h"
+#include "core/world/energy.h"
 #include "core/world/sim_private.h"
 
 #define PROGRESS_EVERY 4096 /* tasks */
@@ -37,6 +38,7 @@ struct sim {
     struct generator *generators;
     struct instance *scheduler;
     struct changes *changes;
+    struct energy *energy; /* NULL: no power models */
     struct task_record record; /* of the task that ends */
     uint64_t tasks_done, tasks_of;
     bool abandoning;
@@ -199,6 +201,7 @@ static int task_ended(void *context, const struct flow_task *task)
         .device_compute_ns = task->local_ns - task->device_wait_ns,
         .station_compute_ns = task->station_ns,
         .slices = task->slices,
+        .energy_j = sim->energy ? task->energy_j : -1,
     };
     count_bytes(&sim->streams[task->stream], task, record);
     sim->sink->task(sim->sink->context, record);
@@ -207,6 +210,17 @@ static int task_ended(void *context, const struct flow_task *task)
     if (!sim->abandoning)
         generator_ended(&sim->generators[task->stream], task->ended_ns, task->number, task->failure != NULL);
     return 0;
+}
+
+static void computed(void *context, struct flow_task *task, uint32_t node, int64_t ns)
+{
+    task->energy_j += energy_compute(((struct sim *)context)->energy, node, ns);
+}
+
+static void sends(void *context, struct flow_task *task, uint32_t link, enum link_direction direction, uint64_t bytes,
+                  int64_t now_ns)
+{
+    task->energy_j += energy_send(((struct sim *)context)->energy, link, direction, bytes, now_ns);
 }
 
 /* ---- changes */
@@ -316,8 +330,13 @@ void sim_end(struct sim *sim)
 int sim_drive(struct world *world, const struct world_sink *sink, struct error *error)
 {
     struct sim *sim = world->sim;
-    const struct flow_driver driver = {sim, next_task, task_ended, change_ns, change};
+    struct flow_driver driver = {sim, next_task, task_ended, change_ns, change, NULL, NULL};
     struct error own = {0};
+    sim->energy = energy_new(sim->scenario);
+    if (sim->energy) {
+        driver.computed = computed;
+        driver.sends = sends;
+    }
     sim->sink = sink;
     sim->changes = changes_new(sim->scenario);
     int result = open_plugins(sim, &own);
@@ -328,6 +347,8 @@ int sim_drive(struct world *world, const struct world_sink *sink, struct error *
             flow_abandon(sim->flow, own.text);
     }
     close_plugins(sim);
+    energy_tell(sim->energy, sink);
+    energy_free(sim->energy);
     if (result == 0)
         return 0;
     if (own.kind == ERROR_CANCELLED)

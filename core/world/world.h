@@ -36,6 +36,7 @@ struct task_record {
     uint32_t slices; /* how often the station's scheduler picked it */
     uint32_t layer_count;
     const int64_t *layer_ns; /* measured time of every layer, wherever it ran; 0 where unknown; valid during the call */
+    double energy_j; /* of all nodes for the task, by their power models; below 0: they have none */
     uint64_t output_digest; /* XXH3 of the task's outputs: equal digests, equal results; 0 where unknown */
 };
 
@@ -75,6 +76,8 @@ struct world_sink {
     void (*task)(void *context, const struct task_record *record);
     void (*sample)(void *context, const struct node_sample *sample);
     void (*node_lost)(void *context, uint32_t node, const char *cause);
+    /* At the end, where nodes have power models: how long a node computed and sent for tasks. May be NULL. */
+    void (*node_energy)(void *context, uint32_t node, int64_t busy_ns, int64_t air_ns);
     void (*progress)(void *context, uint64_t tasks_done, uint64_t tasks_of); /* often: cheap */
 };
 

@@ -106,7 +106,7 @@ static void run(struct trial *trial, const uint32_t *cuts)
                                                       .workers = 1,
                                                       .seed = 1});
     struct instance *fifo = builtin_instance(catalogue, NAPM_KIND_SCHEDULER, "fifo", NULL, 1, &error);
-    const struct flow_driver driver = {trial, next_task, task_ended, change_ns, change};
+    const struct flow_driver driver = {trial, next_task, task_ended, change_ns, change, NULL, NULL};
     if (!fifo || flow_run(flow, cuts, fifo, &driver, NULL, &error) != 0)
         fail_msg("%s", error.text);
     for (uint32_t i = 0; i < trial->ended_count; i++) {
