@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* napm plan SCENARIO */
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ static const char about[] =
     "plan, and shows the plan and its predicted phases beside those of the baselines. No task is run.";
 
 static const char examples[] = "  napm plan examples/quickstart.cfg\n"
+                               "  napm plan my.cfg --partitioner genetic --partitioner trend-greedy --gap 100000\n"
                                "  napm plan my.cfg --set partitioner.plugin=exhaustive --format json";
 
 /* ---- the two tables: one row a plan, and one row a plan and stream ---- */
@@ -29,6 +31,7 @@ static const struct table_column plan_columns[] = {
     {"predicted_total_ns", "total", TABLE_DURATION},
     {"predicted_variance_ns2", "variance", TABLE_VARIANCE},
     {"against_own", "against the first", TABLE_SHARE},
+    {"gap", "above the optimum", TABLE_SHARE},
     {"planning_ns", "planned in", TABLE_DURATION},
     {"predicted_energy_j", "energy a task", TABLE_ENERGY}, /* the last: only where nodes have power models */
 };
@@ -67,7 +70,8 @@ static char *cuts_text(const struct scenario *scenario, const struct plan *plan)
     return text;
 }
 
-static struct table *plan_table(const struct scenario *scenario, struct plan *const *plans, size_t count)
+static struct table *plan_table(const struct scenario *scenario, struct plan *const *plans, size_t count,
+                                double optimum_ns)
 {
     bool energy = scenario_has_power(scenario);
     struct table *table = table_new(plan_columns, sizeof(plan_columns) / sizeof(plan_columns[0]) - !energy);
@@ -80,6 +84,7 @@ static struct table *plan_table(const struct scenario *scenario, struct plan *co
         table_number(table, plans[i]->predicted_total_ns);
         table_number(table, plans[i]->predicted_variance_ns2);
         table_number(table, i == 0 ? NAN : plans[i]->predicted_mean_ns / plans[0]->predicted_mean_ns - 1);
+        table_number(table, plans[i]->predicted_mean_ns / optimum_ns - 1);
         table_number(table, (double)plans[i]->planning_ns);
         if (energy)
             table_number(table, isinf(plans[i]->predicted_mean_ns) ? NAN : plans[i]->predicted_energy_j);
@@ -145,19 +150,33 @@ static json_t *plans_json(const struct table *overview, const struct scenario *s
     return rows;
 }
 
-static void show_plans(const struct scenario *scenario, struct plan *const *plans, size_t count, const char *format)
+/* The optimum is the last plan where it was asked for: NAN where it was not, or was not found. */
+static double optimum_of(struct plan *const *plans, size_t count, uint64_t evaluations)
 {
-    struct table *overview = plan_table(scenario, plans, count), *streams = stream_table(scenario, plans, count);
+    double mean_ns = evaluations ? plans[count - 1]->predicted_mean_ns : NAN;
+    return isinf(mean_ns) ? NAN : mean_ns;
+}
+
+static void show_plans(const struct scenario *scenario, struct plan *const *plans, size_t count, uint64_t evaluations,
+                       const char *format)
+{
+    double optimum_ns = optimum_of(plans, count, evaluations);
+    struct table *overview = plan_table(scenario, plans, count, optimum_ns);
+    struct table *streams = stream_table(scenario, plans, count);
     if (strcmp(format, "json") == 0) {
         json_t *document = json_object();
         json_object_set_new(document, "scenario", json_string(scenario->name ? scenario->name : scenario->path));
         json_object_set_new(document, "plans", plans_json(overview, scenario, plans));
         json_object_set_new(document, "streams", table_json(streams));
+        if (evaluations)
+            json_object_set_new(document, "optimum_found", json_boolean(!isnan(optimum_ns)));
         table_put_json(document);
     } else if (strcmp(format, "csv") == 0) {
         table_csv(streams, stdout);
     } else {
         table_print(overview, stdout, 0);
+        if (evaluations && isnan(optimum_ns))
+            printf("The optimum is not known: exhaustive was not finished in %" PRIu64 " evaluations.\n", evaluations);
         printf("\n");
         table_print(streams, stdout, 0);
     }
@@ -165,18 +184,18 @@ static void show_plans(const struct scenario *scenario, struct plan *const *plan
     table_free(streams);
 }
 
-static int plan_and_show(const struct experiment *experiment, const char *format)
+static int plan_and_show(const struct experiment *experiment, const struct plan_wishes *wishes, const char *format)
 {
     struct error error = {0};
     struct plan **plans;
     size_t count;
     struct run_settings settings = experiment_settings(experiment, 0);
     progress_start();
-    int result = run_plan_only(&settings, &plans, &count, &error);
+    int result = run_plan_only(&settings, wishes, &plans, &count, &error);
     progress_stop();
     if (result != 0)
         return cli_fail(&error);
-    show_plans(experiment->scenario, plans, count, format);
+    show_plans(experiment->scenario, plans, count, wishes->optimum_evaluations, format);
     for (size_t i = 0; i < count; i++)
         plan_free(plans[i]);
     free(plans);
@@ -188,10 +207,21 @@ int cmd_plan(int argc, char **argv)
     struct experiment experiment = {0};
     struct common_options common = {0};
     struct experiment_options options = {.seed = EXPERIMENT_OWN_SEED};
+    struct text_list partitioners = {0};
+    struct plan_wishes wishes = {0};
     const struct cli_option table[] = {
-        EXPERIMENT_SET(options),   EXPERIMENT_SEED(options), EXPERIMENT_WORLD(options),
-        EXPERIMENT_FRESH(options), OPTION_DB(common),        OPTION_PLUGIN_PATH(common),
-        OPTION_FORMAT(common),     OPTION_COLOR(common),     OPTION_VERBOSE(common),
+        {"partitioner", 'p', OPTION_WORDS, &partitioners, "NAME", "plan with this one too; may be repeated", 0, 0},
+        {"gap", 0, OPTION_BIG_NUMBER, &wishes.optimum_evaluations, "N",
+         "look for the optimum by at most N evaluations, and show how far above it each plan is", 1, INT64_MAX},
+        EXPERIMENT_SET(options),
+        EXPERIMENT_SEED(options),
+        EXPERIMENT_WORLD(options),
+        EXPERIMENT_FRESH(options),
+        OPTION_DB(common),
+        OPTION_PLUGIN_PATH(common),
+        OPTION_FORMAT(common),
+        OPTION_COLOR(common),
+        OPTION_VERBOSE(common),
     };
     const struct cli_usage usage = {"napm plan",
                                     "SCENARIO",
@@ -205,11 +235,14 @@ int cmd_plan(int argc, char **argv)
     int first, result = options_parse(&usage, argc, argv, &first);
     if (result < 0) {
         common_apply(&common);
+        wishes.partitioners = partitioners.items;
+        wishes.partitioner_count = partitioners.count;
         result = experiment_open(&experiment, argv[first], &options, &common);
         if (result == CLI_DONE)
-            result = plan_and_show(&experiment, common.format);
+            result = plan_and_show(&experiment, &wishes, common.format);
         experiment_close(&experiment);
     }
+    free(partitioners.items);
     free(options.overrides.items);
     common_free(&common);
     return result;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Planning without running: the scenario's plan beside the baselines'. */
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,11 +38,11 @@ static struct plan *impossible_plan(const struct napm_problem *problem, const ch
     return plan;
 }
 
-static int add_baseline(plan_list *plans, struct planner *planner, const char *name, struct error *error)
+static int add_plan(plan_list *plans, struct planner *planner, const struct plugin_choice *choice, struct error *error)
 {
-    struct plugin_choice choice = {.name = name, .where = "baseline"};
     struct error own = {0};
-    struct plan *plan = planner_plan(planner, &choice, &own);
+    const char *name = choice->name;
+    struct plan *plan = planner_plan(planner, choice, &own);
     if (plan) {
         *ARRAY_ADD(plans) = plan;
         return 0;
@@ -50,12 +51,31 @@ static int add_baseline(plan_list *plans, struct planner *planner, const char *n
         *error = own;
         return -1;
     }
-    log_warning("plan", "the baseline %s is not possible here: %s", name, own.text);
+    log_warning("plan", "%s has no plan here: %s", name, own.text);
     *ARRAY_ADD(plans) = impossible_plan(planner_problem(planner), name);
     return 0;
 }
 
-static int compare(const struct run_settings *settings, struct planner *planner, plan_list *plans, struct error *error)
+static int add_named(plan_list *plans, struct planner *planner, const char *name, struct error *error)
+{
+    const struct plugin_choice choice = {.name = name, .where = "--partitioner"};
+    return add_plan(plans, planner, &choice, error);
+}
+
+/* The least mean delay that there is, where so many evaluations find it. */
+static int add_optimum(plan_list *plans, struct planner *planner, uint64_t evaluations, struct error *error)
+{
+    char *most = text_format("%" PRIu64, evaluations);
+    const struct option_setting settings[] = {{.name = "max_evaluations", .text = most, .where = "--gap"}};
+    const struct plugin_choice choice = {
+        .name = "exhaustive", .where = "--gap", .settings = settings, .setting_count = 1};
+    int result = add_plan(plans, planner, &choice, error);
+    free(most);
+    return result;
+}
+
+static int compare(const struct run_settings *settings, const struct plan_wishes *wishes, struct planner *planner,
+                   plan_list *plans, struct error *error)
 {
     const struct plugin_choice *own = &settings->scenario->partitioner;
     struct plan *plan = planner_plan(planner, own, error);
@@ -65,14 +85,19 @@ static int compare(const struct run_settings *settings, struct planner *planner,
     for (size_t i = 0; i < sizeof(baselines) / sizeof(baselines[0]); i++) {
         if (own->setting_count == 0 && strcmp(own->name, baselines[i]) == 0)
             continue;
-        if (add_baseline(plans, planner, baselines[i], error) != 0)
+        if (add_named(plans, planner, baselines[i], error) != 0)
             return -1;
     }
-    return 0;
+    for (size_t i = 0; i < wishes->partitioner_count; i++)
+        if (!catalogue_find(settings->catalogue, NAPM_KIND_PARTITIONER, wishes->partitioners[i], error) ||
+            add_named(plans, planner, wishes->partitioners[i], error) != 0)
+            return -1;
+    return wishes->optimum_evaluations ? add_optimum(plans, planner, wishes->optimum_evaluations, error) : 0;
 }
 
-static int profile_and_compare(const struct run_settings *settings, const struct world_kind *kind, struct world *world,
-                               plan_list *plans, struct error *error)
+static int profile_and_compare(const struct run_settings *settings, const struct plan_wishes *wishes,
+                               const struct world_kind *kind, struct world *world, plan_list *plans,
+                               struct error *error)
 {
     struct profiles profiles = {0};
     if (profiles_gather(&profiles, settings, kind, world, -1, error) != 0)
@@ -82,7 +107,7 @@ static int profile_and_compare(const struct run_settings *settings, const struct
     struct guard *guard = guard_begin(settings, -1);
     struct planner *planner = planner_new_seeded(settings->scenario, settings->catalogue, profiles_view(&profiles),
                                                  settings->seed, settings->cancel, error);
-    int result = planner ? compare(settings, planner, plans, error) : -1;
+    int result = planner ? compare(settings, wishes, planner, plans, error) : -1;
     guard_lift(guard);
     if (planner)
         planner_free(planner);
@@ -90,7 +115,8 @@ static int profile_and_compare(const struct run_settings *settings, const struct
     return result;
 }
 
-int run_plan_only(const struct run_settings *settings, struct plan ***plans, size_t *plan_count, struct error *error)
+int run_plan_only(const struct run_settings *settings, const struct plan_wishes *wishes, struct plan ***plans,
+                  size_t *plan_count, struct error *error)
 {
     struct world_setup setup = {
         .scenario = settings->scenario,
@@ -102,7 +128,7 @@ int run_plan_only(const struct run_settings *settings, struct plan ***plans, siz
     plan_list list = {0};
     const struct world_kind *kind = world_find(settings->scenario->world, error);
     struct world *world = kind && rehearse(settings, error) == 0 ? kind->open(&setup, error) : NULL;
-    int result = world ? profile_and_compare(settings, kind, world, &list, error) : -1;
+    int result = world ? profile_and_compare(settings, wishes, kind, world, &list, error) : -1;
     if (world)
         kind->close(world);
     if (result != 0 && settings->cancel && atomic_load(settings->cancel))

@@ -46,6 +46,12 @@ int run_execute(const struct run_settings *settings, int64_t *run, struct error 
  * array, the scenario's own first; free each with plan_free and the array with free. A baseline that is not possible
  * here (memory) is there with infinite delays, and the log says why.
  */
-int run_plan_only(const struct run_settings *settings, struct plan ***plans, size_t *plan_count, struct error *error);
+struct plan_wishes {
+    const char *const *partitioners; /* plan with these too */
+    size_t partitioner_count;
+    uint64_t optimum_evaluations; /* look for the least mean delay by so many evaluations, as the last plan; 0: do not */
+};
+int run_plan_only(const struct run_settings *settings, const struct plan_wishes *wishes, struct plan ***plans,
+                  size_t *plan_count, struct error *error);
 
 #endif

@@ -64,4 +64,12 @@ check_text "which is said with what to do" 'napm run --world sim' "$work/err"
 check_status "a setting needs a value" 2 napm replay 2 --set nonsense
 check_status "a plugin has to be known" 2 napm replay 2 --scheduler fivo
 check_text "the nearest is named" "fifo" "$work/err"
+# ---- how far from the optimum ----
+check "a plan is held against the optimum" napm plan pair.cfg --world sim --partitioner greedy-delay --gap 100000 --format json
+check "every plan has its gap" jq -e '.optimum_found and (.plans | length == 6 and all(.gap > -0.001))' "$work/out"
+check "the optimum's own is none" jq -e '.plans[-1] | (.partitioner | startswith("exhaustive")) and .gap == 0' "$work/out"
+check "a bound ends the search" napm plan pair.cfg --world sim --gap 1
+check_text "which is said" 'exhaustive was not finished in 1 evaluations' "$work/out"
+check_status "a partitioner has to be known" 2 napm plan pair.cfg --world sim --partitioner greedy-delya
+check_text "the nearest is named" "greedy-delay" "$work/err"
 done_testing
