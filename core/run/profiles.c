@@ -68,12 +68,13 @@ static char *describe_conditions(const struct run_settings *settings, const stru
         *end = ' ';
     char *digests = digests_of_option_files(backend);
     const char *file = strrchr(subject->model->path, '/');
-    char *description = text_format(
-        "model %s (%s); backend %s %s (%s%s); threads %u; cpu %g; passes %u+%u; host %s; machine %s; processors %u",
-        model_view(subject->model->model)->hash, file ? file + 1 : subject->model->path, backend->entry->name,
-        backend->entry->version, options, digests, subject->node->threads, subject->node->cpu_share,
-        scenario->profile_warmups, scenario->profile_repeats, facts && facts->host ? facts->host : "?",
-        facts && facts->machine ? facts->machine : "?", facts ? facts->processors : 0);
+    char *description = text_format("model %s (%s); backend %s %s (%s%s); threads %u; cpu %g; passes %u+%u, each after "
+                                    "a rest; host %s; machine %s; processors %u",
+                                    model_view(subject->model->model)->hash, file ? file + 1 : subject->model->path,
+                                    backend->entry->name, backend->entry->version, options, digests,
+                                    subject->node->threads, subject->node->cpu_share, scenario->profile_warmups,
+                                    scenario->profile_repeats, facts && facts->host ? facts->host : "?",
+                                    facts && facts->machine ? facts->machine : "?", facts ? facts->processors : 0);
     free(options);
     free(digests);
     instance_close(backend);
