@@ -242,6 +242,116 @@ static void test_a_killed_agent_fails_its_tasks_and_the_others_finish(void **sta
     assert_no_children();
 }
 
+/* ---- several nodes in a row */
+
+#define CHAIN                                                                                                          \
+    "nodes = ( { name = \"station\"; role = \"station\"; }, { name = \"phone\"; }, { name = \"watch\"; } );\n"         \
+    "links = ( { from = \"watch\"; to = \"phone\"; rate = \"50Mbit\"; delay = \"2ms\"; },\n"                           \
+    "          { from = \"phone\"; rate = \"50Mbit\"; delay = \"3ms\"; } );\n"
+#define CHAIN_STREAMS(tasks, result)                                                                                   \
+    "streams = ( { device = \"watch\"; model = \"model.onnx\"; tasks = " #tasks "; result = \"" result "\";\n"         \
+    "              arrivals = { plugin = \"periodic\"; period = \"5ms\"; }; },\n"                                      \
+    "            { device = \"phone\"; model = \"model.onnx\"; tasks = " #tasks "; result = \"" result "\";\n"         \
+    "              arrivals = { plugin = \"periodic\"; period = \"5ms\"; }; } );\n"
+
+static void run_chain(struct trial *trial, const char *scenario, uint32_t first, uint32_t second)
+{
+    struct error error = {0};
+    const uint32_t cuts[] = {first, second, second}; /* the watch's two hops, the phone's one */
+    trial_make(trial, "tiny-cnn", scenario);
+    if (trial_open(trial, &error) || trial_deploy(trial, cuts, &error) || trial_drive(trial, &error))
+        fail_msg("cuts %u, %u: %s", first, second, error.text);
+}
+
+static void test_every_pair_of_cuts_gives_the_same_result(void **state)
+{
+    uint64_t digest = 0;
+    (void)state;
+    for (uint32_t first = 0, layers = 1; first <= layers; first++) {
+        for (uint32_t second = first; second <= layers; second++) {
+            struct trial trial;
+            run_chain(&trial, HEAD CHAIN CHAIN_STREAMS(2, "return"), first, second);
+            layers = layers_of(&trial);
+            assert_int_equal(trial_count(&trial, TASK_OK), 4);
+            assert_phases_add_up(&trial);
+            for (size_t i = 0; i < trial.tasks.count; i++) {
+                const struct task_record *record = &trial.tasks.items[i].record;
+                digest = digest ? digest : record->output_digest;
+                assert_int_equal(record->output_digest, digest);
+                if (record->stream == 1)
+                    continue;
+                const int64_t *phase_ns = record->phase_ns;
+                const int64_t up_ns = first == layers ? 0 : second == layers ? 2000000 : 5000000;
+                assert_int_equal(record->cut, first);
+                assert_true(phase_ns[PHASE_TRANSMIT] >= up_ns && (up_ns > 0 || phase_ns[PHASE_TRANSMIT] == 0));
+                assert_true(phase_ns[PHASE_RETURN] >= up_ns && (up_ns > 0 || phase_ns[PHASE_RETURN] == 0));
+                assert_int_equal(phase_ns[PHASE_REMOTE] > 0, first < layers);
+            }
+            trial_end(&trial);
+        }
+    }
+    assert_true(digest != 0);
+    assert_no_children();
+}
+
+static void test_a_result_made_on_the_way_stays_or_goes_up_as_asked(void **state)
+{
+    struct trial trial;
+    (void)state;
+    run_chain(&trial, HEAD CHAIN CHAIN_STREAMS(2, "stay"), 1, 5);
+    assert_int_equal(trial_count(&trial, TASK_OK), 4);
+    assert_phases_add_up(&trial);
+    for (size_t i = 0; i < trial.tasks.count; i++)
+        assert_int_equal(trial.tasks.items[i].record.phase_ns[PHASE_RETURN], 0);
+    trial_end(&trial);
+    run_chain(&trial, HEAD CHAIN CHAIN_STREAMS(2, "station"), 1, 5);
+    assert_int_equal(trial_count(&trial, TASK_OK), 4);
+    assert_phases_add_up(&trial);
+    for (size_t i = 0; i < trial.tasks.count; i++) {
+        const struct task_record *record = &trial.tasks.items[i].record;
+        assert_true(record->phase_ns[PHASE_TRANSMIT] >= (record->stream == 0 ? 5000000 : 3000000));
+        assert_int_equal(record->phase_ns[PHASE_RETURN], 0);
+    }
+    trial_end(&trial);
+    assert_no_children();
+}
+
+static void test_a_killed_node_on_the_way_fails_what_passes_it(void **state)
+{
+    struct trial trial;
+    (void)state;
+    trial_make(&trial, "tiny-cnn",
+               HEAD
+               "nodes = ( { name = \"station\"; role = \"station\"; }, { name = \"phone\"; }, { name = \"watch\"; },\n"
+               "          { name = \"camera\"; } );\n"
+               "links = ( { from = \"watch\"; to = \"phone\"; rate = \"20Mbit\"; delay = \"5ms\"; },\n"
+               "          { from = \"phone\"; rate = \"20Mbit\"; delay = \"5ms\"; }, { from = \"camera\"; } );\n"
+               "streams = ( { device = \"watch\"; model = \"model.onnx\"; tasks = 60;\n"
+               "              arrivals = { plugin = \"periodic\"; period = \"5ms\"; }; },\n"
+               "            { device = \"camera\"; model = \"model.onnx\"; tasks = 60;\n"
+               "              arrivals = { plugin = \"periodic\"; period = \"5ms\"; }; } );\n");
+    struct error error = {0};
+    const uint32_t cuts[] = {1, 3, 2};
+    trial.on_task = kill_agent_of_node_1;
+    assert_int_equal(trial_open(&trial, &error), 0);
+    assert_int_equal(trial_deploy(&trial, cuts, &error), 0);
+    assert_int_equal(trial_drive(&trial, &error), 0);
+    size_t good[2] = {0}, failed[2] = {0};
+    for (size_t i = 0; i < trial.tasks.count; i++) {
+        const struct trial_task *task = &trial.tasks.items[i];
+        good[task->record.stream] += task->record.status == TASK_OK;
+        failed[task->record.stream] += task->record.status == TASK_FAILED;
+        if (task->record.status == TASK_FAILED)
+            assert_string_equal(task->cause, "node phone is gone: killed by signal 9 (Killed)");
+    }
+    assert_true(good[0] >= 5 && failed[0] >= 1);
+    assert_int_equal(good[1], 60);
+    assert_int_equal(trial.nodes_lost, 1); /* the watch is still there */
+    assert_phases_add_up(&trial);
+    trial_end(&trial);
+    assert_no_children();
+}
+
 #define TWO_BACKENDS(station, device)                                                                                  \
     "name = \"trial\"; seed = 1; partitioner = { plugin = \"device-only\"; }; scheduler = { plugin = \"rr\"; };\n"     \
     "nodes = ( { name = \"station\"; role = \"station\"; backend = { plugin = \"failing\"; at = " #station             \
@@ -516,6 +626,9 @@ int main(void)
         cmocka_unit_test(test_several_devices_and_workers_share_the_station),
         cmocka_unit_test(test_a_profile_has_a_time_for_every_layer),
         cmocka_unit_test(test_a_killed_agent_fails_its_tasks_and_the_others_finish),
+        cmocka_unit_test(test_every_pair_of_cuts_gives_the_same_result),
+        cmocka_unit_test(test_a_result_made_on_the_way_stays_or_goes_up_as_asked),
+        cmocka_unit_test(test_a_killed_node_on_the_way_fails_what_passes_it),
         cmocka_unit_test(test_a_failing_backend_fails_its_task_only),
         cmocka_unit_test(test_a_backend_that_fails_at_once_ends_the_deploying),
         cmocka_unit_test(test_artificial_load_is_borne_by_its_node),
