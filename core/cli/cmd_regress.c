@@ -49,8 +49,9 @@ static const struct table_column raw_columns[] = {
 static void put_value(struct table *table, const struct judged *it, double value)
 {
     char text[TABLE_CELL_BYTES];
-    bool share = outcome_metric_kinds[it->metric].is_share;
-    table_text(table, isnan(value) ? NULL : table_format_number(text, share ? TABLE_SHARE : TABLE_DURATION, value));
+    const struct outcome_metric_kind *kind = &outcome_metric_kinds[it->metric];
+    enum table_kind unit = kind->is_share ? TABLE_SHARE : kind->is_energy ? TABLE_ENERGY : TABLE_DURATION;
+    table_text(table, isnan(value) ? NULL : table_format_number(text, unit, value));
 }
 
 static void put_change(struct table *table, const struct judged *it)

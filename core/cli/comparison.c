@@ -63,8 +63,12 @@ static const struct table_column columns[] = {
 static void put_value(struct table *table, const struct comparison_row *row, double value)
 {
     char text[TABLE_CELL_BYTES];
-    table_text(table,
-               table_format_number(text, metric_kinds[row->metric].is_share ? TABLE_SHARE : TABLE_DURATION, value));
+    const struct metric_kind *kind = &metric_kinds[row->metric];
+    table_text(table, table_format_number(text,
+                                          kind->is_share    ? TABLE_SHARE
+                                          : kind->is_energy ? TABLE_ENERGY
+                                                            : TABLE_DURATION,
+                                          value));
 }
 
 static void put_change(struct table *table, const struct comparison_row *row)

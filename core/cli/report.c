@@ -76,6 +76,8 @@ static const struct table_column stream_columns[] = {
     {"prediction_error", "error", TABLE_SHARE},
     {"deadline_ns", "deadline", TABLE_DURATION},
     {"deadline_misses", "missed", TABLE_COUNT},
+    {"way", "layers on the way", TABLE_TEXT},
+    {"energy_per_task_j", "energy a task", TABLE_ENERGY},
 };
 
 static void add_stream(struct table *table, int64_t run, const struct stream_summary *stream)
@@ -110,6 +112,8 @@ static void add_stream(struct table *table, int64_t run, const struct stream_sum
     table_number(table, report_error_share(delay->mean_ns, predicted_ns));
     table_number(table, stream->deadline_ns ? (double)stream->deadline_ns : NAN);
     table_number(table, stream->deadline_ns ? (double)stream->deadline_misses : NAN);
+    table_text(table, stream->way);
+    table_number(table, stream->energy_j);
 }
 
 struct table *report_streams(const struct run_summary *const *summaries, size_t count)
@@ -183,7 +187,8 @@ static void print_streams(const struct run_summary *summary)
     table_split(table, 1, "mean");
     for (size_t i = 0; i < summary->stream_count; i++) {
         const struct stream_summary *stream = &summary->streams[i];
-        char *cut = report_cut_text(stream->planned, stream->cut, stream->layer_count, stream->cut_layer);
+        char *cut = stream->way ? text_copy(stream->way)
+                                : report_cut_text(stream->planned, stream->cut, stream->layer_count, stream->cut_layer);
         table_row(table);
         table_text(table, stream->name);
         table_text(table, cut);
@@ -265,6 +270,36 @@ static void print_total(const struct run_summary *summary)
     printf("\n");
 }
 
+static void print_energy(const struct run_summary *summary)
+{
+    static const struct table_column columns[] = {
+        {"node", "energy", TABLE_TEXT},      {"busy_ns", "computed", TABLE_DURATION},
+        {"air_ns", "sent", TABLE_DURATION},  {"energy_j", "for tasks", TABLE_ENERGY},
+        {"idle_j", "at rest", TABLE_ENERGY},
+    };
+    char mean[TABLE_CELL_BYTES], predicted[TABLE_CELL_BYTES];
+    if (isnan(summary->energy_j))
+        return;
+    struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
+    for (size_t i = 0; i < summary->node_count; i++) {
+        const struct node_summary *node = &summary->nodes[i];
+        table_row(table);
+        table_text(table, node->name);
+        table_number(table, node->busy_ns);
+        table_number(table, node->air_ns);
+        table_number(table, (node->busy_ns * node->busy_w + node->air_ns * node->transmit_w) / 1e9);
+        table_number(table, node->idle_w * summary->last_end_ns / 1e9);
+    }
+    printf("\n");
+    table_print(table, stdout, 0);
+    table_free(table);
+    printf("\nEnergy by the nodes' power models: %s a task",
+           table_format_number(mean, TABLE_ENERGY, summary->energy_j));
+    if (summary->planned)
+        printf(", predicted %s", table_format_number(predicted, TABLE_ENERGY, summary->predicted_energy_j));
+    printf("\n");
+}
+
 static void print_links(const struct run_summary *summary)
 {
     static const struct table_column columns[] = {
@@ -315,6 +350,7 @@ static void print_figures(const struct run_summary *summary)
         print_streams(summary);
         print_phases(summary);
         print_total(summary);
+        print_energy(summary);
     } else {
         printf("No task was begun.\n");
     }

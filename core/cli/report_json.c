@@ -75,6 +75,7 @@ static json_t *plan_json(const struct run_summary *summary)
     set_duration(object, "predicted_total_ns", summary->predicted_total_ns);
     set_duration(object, "predicted_mean_ns", summary->predicted_mean_ns);
     set_duration(object, "predicted_variance_ns2", summary->predicted_variance_ns2);
+    set_real(object, "predicted_energy_per_task_j", summary->predicted_energy_j);
     set_real(object, "prediction_error", report_error_share(summary->delay.mean_ns, summary->predicted_mean_ns));
     return object;
 }
@@ -141,6 +142,11 @@ static json_t *nodes_json(const struct run_summary *summary)
         set_integer(object, "most_resident_bytes", node->most_resident_bytes);
         set_integer(object, "received_bytes", node->received_bytes);
         set_integer(object, "sent_bytes", node->sent_bytes);
+        set_real(object, "idle_w", node->idle_w);
+        set_real(object, "busy_w", node->busy_w);
+        set_real(object, "transmit_w", node->transmit_w);
+        set_real(object, "busy_ns", node->busy_ns);
+        set_real(object, "air_ns", node->air_ns);
         set_text(object, "lost", node->lost_cause);
         json_array_append_new(array, object);
     }
@@ -194,6 +200,7 @@ json_t *report_json(const struct run_summary *summary, const char *ledger)
     struct table *streams = report_streams(only, 1);
     json_object_set_new(object, "plan", plan_json(summary));
     json_object_set_new(object, "delay", delay_json(summary));
+    set_real(object, "energy_per_task_j", summary->energy_j);
     json_object_set_new(object, "streams", table_json(streams));
     json_object_set_new(object, "links", links_json(summary));
     json_object_set_new(object, "nodes", nodes_json(summary));

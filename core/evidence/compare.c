@@ -18,10 +18,11 @@
 #define LEAST_TASKS_FOR_P99 500
 
 const struct metric_kind metric_kinds[METRIC_COUNT] = {
-    [METRIC_MEAN] = {"mean delay", "mean_delay_ns", false},
-    [METRIC_DEVIATION] = {"standard deviation", "deviation_ns", false},
-    [METRIC_P99] = {"p99 delay", "p99_delay_ns", false},
-    [METRIC_MISSES] = {"deadline misses", "deadline_misses", true},
+    [METRIC_MEAN] = {"mean delay", "mean_delay_ns"},
+    [METRIC_DEVIATION] = {"standard deviation", "deviation_ns"},
+    [METRIC_P99] = {"p99 delay", "p99_delay_ns"},
+    [METRIC_MISSES] = {"deadline misses", "deadline_misses", .is_share = true},
+    [METRIC_ENERGY] = {"energy a task", "energy_per_task_j", .is_energy = true},
 };
 
 /* ---- groups ---- */
@@ -43,10 +44,12 @@ static int read_task(void *context, const struct task_record *task)
     }
     int64_t delay_ns = task->ended_ns - task->started_ns;
     int64_t deadline_ns = reading->summary->streams[task->stream].deadline_ns;
+    reading->run->energies = task->energy_j >= 0;
     *ARRAY_ADD(&reading->tasks) = (struct group_task){.stream = task->stream,
                                                       .task = task->task,
                                                       .started_ns = task->started_ns,
                                                       .delay_ns = (double)delay_ns,
+                                                      .energy_j = task->energy_j,
                                                       .missed = deadline_ns > 0 && delay_ns > deadline_ns};
     return 0;
 }
@@ -187,14 +190,19 @@ static uint32_t *units_of(const struct sample *sample, size_t run_count, uint32_
     return units;
 }
 
-static struct observations observe(const struct sample *sample, const uint32_t *units, uint32_t unit_count, bool misses)
+static double value_of(const struct group_task *task, enum metric metric)
+{
+    return metric == METRIC_MISSES ? task->missed : metric == METRIC_ENERGY ? task->energy_j : task->delay_ns;
+}
+
+static struct observations observe(const struct sample *sample, const uint32_t *units, uint32_t unit_count,
+                                   enum metric metric)
 {
     struct observations result = {.items = NEW_ARRAY(struct observation, sample->tasks.count + 1),
                                   .count = sample->tasks.count,
                                   .unit_count = unit_count};
     for (size_t i = 0; i < result.count; i++) {
-        const struct group_task *task = sample->tasks.items[i].task;
-        result.items[i] = (struct observation){misses ? task->missed : task->delay_ns, units[i]};
+        result.items[i] = (struct observation){value_of(sample->tasks.items[i].task, metric), units[i]};
     }
     return result;
 }
@@ -220,10 +228,20 @@ static bool has_deadlines(const struct group *group)
     return false;
 }
 
+static bool has_energies(const struct group *group)
+{
+    for (size_t i = 0; i < group->run_count; i++)
+        if (!group->runs[i].energies)
+            return false;
+    return group->run_count > 0;
+}
+
 static bool metric_applies(const struct comparison *it, enum metric metric)
 {
     if (metric == METRIC_P99)
         return it->a_tasks >= LEAST_TASKS_FOR_P99 && it->b_tasks >= LEAST_TASKS_FOR_P99;
+    if (metric == METRIC_ENERGY)
+        return has_energies(it->a) && has_energies(it->b);
     return metric != METRIC_MISSES || (has_deadlines(it->a) && has_deadlines(it->b));
 }
 
@@ -237,13 +255,11 @@ static void add_row(struct comparison *it, const struct sides *sides, enum metri
                     const struct comparison_settings *settings)
 {
     static const enum statistic statistics[METRIC_COUNT] = {
-        [METRIC_MEAN] = STATISTIC_MEAN,
-        [METRIC_DEVIATION] = STATISTIC_DEVIATION,
-        [METRIC_P99] = STATISTIC_P99,
-        [METRIC_MISSES] = STATISTIC_MEAN,
+        [METRIC_MEAN] = STATISTIC_MEAN,   [METRIC_DEVIATION] = STATISTIC_DEVIATION, [METRIC_P99] = STATISTIC_P99,
+        [METRIC_MISSES] = STATISTIC_MEAN, [METRIC_ENERGY] = STATISTIC_MEAN,
     };
-    struct observations a = observe(&sides->a, sides->a_units, sides->a_unit_count, metric == METRIC_MISSES);
-    struct observations b = observe(&sides->b, sides->b_units, sides->b_unit_count, metric == METRIC_MISSES);
+    struct observations a = observe(&sides->a, sides->a_units, sides->a_unit_count, metric);
+    struct observations b = observe(&sides->b, sides->b_units, sides->b_unit_count, metric);
     struct difference found = difference_of(&a, &b, it->paired, statistics[metric], it->confidence);
     struct comparison_row *row = &it->rows[it->row_count++];
     *row = (struct comparison_row){.metric = metric,

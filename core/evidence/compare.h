@@ -16,11 +16,11 @@
 #include "core/base/error.h"
 #include "core/ledger/query.h"
 
-enum metric { METRIC_MEAN, METRIC_DEVIATION, METRIC_P99, METRIC_MISSES, METRIC_COUNT };
+enum metric { METRIC_MEAN, METRIC_DEVIATION, METRIC_P99, METRIC_MISSES, METRIC_ENERGY, METRIC_COUNT };
 struct metric_kind {
     const char *name; /* "mean delay" */
     const char *key; /* "mean_delay_ns" */
-    bool is_share; /* else ns */
+    bool is_share, is_energy; /* J; else ns */
 };
 extern const struct metric_kind metric_kinds[METRIC_COUNT];
 
@@ -33,11 +33,12 @@ struct group_run {
         uint32_t missed; /* 1: its deadline */
         uint64_t task;
         int64_t started_ns;
-        double delay_ns;
+        double delay_ns, energy_j;
     } * tasks;
     size_t task_count;
     uint64_t lost; /* tasks that failed or did not finish */
     bool deadlines; /* some stream has one */
+    bool energies; /* the tasks have them */
 };
 
 struct group {
@@ -73,7 +74,8 @@ struct comparison {
     double effect; /* Cliff's delta of the delays; below 0: b's are smaller */
     double confidence; /* of each interval */
     struct comparison_row rows[METRIC_COUNT];
-    size_t row_count; /* misses only where a stream has a deadline, p99 only where there are tasks enough for one */
+    size_t
+        row_count; /* energy only where it is known, misses where a stream has a deadline, p99 only where there are tasks enough for one */
 };
 
 struct comparison_settings {

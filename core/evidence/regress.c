@@ -77,7 +77,8 @@ static json_t *case_json(const struct outcome *outcome)
 {
     json_t *metrics = json_object();
     for (int i = 0; i < OUTCOME_METRICS; i++)
-        json_object_set_new(metrics, outcome_metric_kinds[i].key, json_real(outcome->metrics[i]));
+        if (!isnan(outcome->metrics[i]))
+            json_object_set_new(metrics, outcome_metric_kinds[i].key, json_real(outcome->metrics[i]));
     return json_pack("{s:s*, s:s*, s:I, s:I, s:o}", "partitioner", outcome->partitioner, "scheduler",
                      outcome->scheduler, "runs", (json_int_t)outcome->runs, "tasks", (json_int_t)outcome->tasks,
                      "metrics", metrics);
@@ -173,6 +174,8 @@ static const char *value_text(char buffer[UNITS_TEXT_BYTES], const struct judged
 {
     if (isnan(value))
         return "none";
+    if (outcome_metric_kinds[it->metric].is_energy)
+        return units_format_energy(buffer, value);
     if (!outcome_metric_kinds[it->metric].is_share)
         return units_format_duration(buffer, value);
     snprintf(buffer, UNITS_TEXT_BYTES, "%.3g %%", 100 * value);
@@ -189,7 +192,9 @@ char *judged_text(const struct judged *it)
                                 outcome->scheduler ? outcome->scheduler : "no scheduler");
     if (it->judgement == JUDGEMENT_FAILED)
         text = text_format("%s, %s: a run failed: %s", name, title,
-                           outcome->cause ? outcome->cause : "no task of it counts");
+                           outcome->cause                 ? outcome->cause
+                           : it->metric == OUTCOME_ENERGY ? "no node has a power model"
+                                                          : "no task of it counts");
     else if (it->judgement == JUDGEMENT_NEW)
         text = text_format("%s (%s), %s: %s, which the baseline does not have; --update takes it in", name, plugins,
                            title, value_text(now, it, it->now));

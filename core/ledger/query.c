@@ -28,7 +28,7 @@ static double real_or_nan(sqlite3_stmt *row, int column)
     "(SELECT count(*) FROM task WHERE run = run.id AND status = 'failed' AND NOT warmup), "                            \
     "(SELECT count(*) FROM task WHERE run = run.id AND status = 'unfinished' AND NOT warmup), "                        \
     "(SELECT count(*) FROM task WHERE run = run.id AND warmup), "                                                      \
-    "(SELECT avg(delay_ns) FROM task WHERE run = run.id AND status = 'ok' AND NOT warmup), "                      \
+    "(SELECT avg(delay_ns) FROM task WHERE run = run.id AND status = 'ok' AND NOT warmup), "                           \
     "replay_of FROM run "
 
 static bool recorder_lives(sqlite3_stmt *row)
@@ -161,8 +161,8 @@ static int read_run_row(struct sql *sql, int64_t run, struct run_summary *summar
 static int read_plan(struct sql *sql, int64_t run, struct run_summary *summary, struct error *error)
 {
     sqlite3_stmt *row = sql_query(sql, error,
-                                  "SELECT planning_ns, predicted_total_ns, predicted_mean_ns, predicted_variance_ns2 "
-                                  "FROM plan WHERE run = ?",
+                                  "SELECT planning_ns, predicted_total_ns, predicted_mean_ns, predicted_variance_ns2, "
+                                  "predicted_energy_j FROM plan WHERE run = ?",
                                   "i", run);
     int found = row ? sql_row(sql, row, error) : -1;
     if (found == 1) {
@@ -171,6 +171,7 @@ static int read_plan(struct sql *sql, int64_t run, struct run_summary *summary, 
         summary->predicted_total_ns = real_or_nan(row, 1);
         summary->predicted_mean_ns = real_or_nan(row, 2);
         summary->predicted_variance_ns2 = real_or_nan(row, 3);
+        summary->predicted_energy_j = real_or_nan(row, 4);
         sqlite3_reset(row);
     }
     return found < 0 ? -1 : 0;
@@ -208,6 +209,54 @@ static int read_streams(struct sql *sql, int64_t run, struct run_summary *summar
     summary->streams = streams.items;
     summary->stream_count = streams.count;
     return row;
+}
+
+static struct stream_summary *stream_numbered(struct run_summary *summary, int64_t number)
+{
+    for (size_t i = 0; i < summary->stream_count; i++)
+        if (summary->streams[i].stream == number)
+            return &summary->streams[i];
+    return NULL;
+}
+
+#define WAY_QUERY                                                                                                      \
+    "SELECT h.stream, n.name, h.cut - coalesce((SELECT cut FROM plan_hop b WHERE b.run = h.run AND b.stream = "        \
+    "h.stream AND b.hop = h.hop - 1), 0), h.hop FROM plan_hop h JOIN run_node n ON n.run = h.run AND n.node = h.node " \
+    "WHERE h.run = ?1 UNION ALL "                                                                                      \
+    "SELECT h.stream, n.name, s.layer_count - max(h.cut), 1e9 FROM plan_hop h JOIN run_stream s ON s.run = h.run AND " \
+    "s.stream = h.stream JOIN run_node n ON n.run = h.run AND n.is_station WHERE h.run = ?1 GROUP BY h.stream "        \
+    "ORDER BY 1, 4"
+
+/* Rows come in the order of the way, the station last. */
+static int read_ways(struct sql *sql, int64_t run, struct run_summary *summary, struct error *error)
+{
+    sqlite3_stmt *rows = sql_query(sql, error, WAY_QUERY, "i", run);
+    int row = -1;
+    while (rows && (row = sql_row(sql, rows, error)) == 1) {
+        struct stream_summary *stream = stream_numbered(summary, sqlite3_column_int64(rows, 0));
+        if (!stream)
+            continue;
+        char *before = stream->way;
+        stream->way = text_format("%s%s%s %lld", before ? before : "", before ? ", " : "",
+                                  (const char *)sqlite3_column_text(rows, 1), (long long)sqlite3_column_int64(rows, 2));
+        free(before);
+    }
+    return row;
+}
+
+/* Of all tasks that count. */
+static int read_energy(struct sql *sql, int64_t run, struct run_summary *summary, struct error *error)
+{
+    sqlite3_stmt *row = sql_query(sql, error,
+                                  "SELECT avg(energy_j) FILTER (WHERE status = 'ok' AND NOT warmup), max(ended_ns) "
+                                  "FROM task WHERE run = ?",
+                                  "i", run);
+    if (!row || sql_row(sql, row, error) != 1)
+        return -1;
+    summary->energy_j = real_or_nan(row, 0);
+    summary->last_end_ns = real_or_nan(row, 1);
+    sqlite3_reset(row);
+    return 0;
 }
 
 static struct delay_summary summarise_delays(double *delays, size_t count)
@@ -253,7 +302,7 @@ static int read_means(struct sql *sql, int64_t run, struct stream_summary *strea
     sqlite3_stmt *row = sql_query(
         sql, error,
         "SELECT avg(local_ns), avg(transmit_ns), avg(queue_ns), avg(remote_ns), avg(return_ns), avg(device_wait_ns), "
-        "avg(device_compute_ns), avg(station_compute_ns) FROM task "
+        "avg(device_compute_ns), avg(station_compute_ns), avg(energy_j) FROM task "
         "WHERE run = ? AND stream = ? AND status = 'ok' AND NOT warmup",
         "ii", run, (int64_t)stream->stream);
     int found = row ? sql_row(sql, row, error) : -1;
@@ -264,6 +313,7 @@ static int read_means(struct sql *sql, int64_t run, struct stream_summary *strea
     stream->device_wait_ns = real_or_nan(row, 5);
     stream->device_compute_ns = real_or_nan(row, 6);
     stream->station_compute_ns = real_or_nan(row, 7);
+    stream->energy_j = real_or_nan(row, 8);
     sqlite3_reset(row);
     return 0;
 }
@@ -332,7 +382,8 @@ static int read_links(struct sql *sql, int64_t run, struct run_summary *summary,
 
 #define NODE_QUERY                                                                                                     \
     "SELECT name, backend, host, machine, system, lost_cause, is_station, threads, workers, processors, cpu_share, "   \
-    "memory_limit_bytes, memory_bytes, s.samples, s.cpu, s.resident, s.received, s.sent FROM run_node n LEFT JOIN "    \
+    "memory_limit_bytes, memory_bytes, s.samples, s.cpu, s.resident, s.received, s.sent, idle_w, busy_w, transmit_w, " \
+    "busy_ns, air_ns FROM run_node n LEFT JOIN "                                                                       \
     "(SELECT node, count(*) AS samples, avg(cpu_share) AS cpu, max(resident_bytes) AS resident, "                      \
     "max(received_bytes) AS received, max(sent_bytes) AS sent FROM node_sample WHERE run = ?1 GROUP BY node) s "       \
     "ON s.node = n.node WHERE n.run = ?1 ORDER BY n.node"
@@ -362,6 +413,11 @@ static int read_nodes(struct sql *sql, int64_t run, struct run_summary *summary,
             .most_resident_bytes = (uint64_t)sqlite3_column_int64(rows, 15),
             .received_bytes = (uint64_t)sqlite3_column_int64(rows, 16),
             .sent_bytes = (uint64_t)sqlite3_column_int64(rows, 17),
+            .idle_w = sqlite3_column_double(rows, 18),
+            .busy_w = sqlite3_column_double(rows, 19),
+            .transmit_w = sqlite3_column_double(rows, 20),
+            .busy_ns = real_or_nan(rows, 21),
+            .air_ns = real_or_nan(rows, 22),
         };
     summary->nodes = nodes.items;
     summary->node_count = nodes.count;
@@ -412,10 +468,12 @@ static int read_causes(struct sql *sql, int64_t run, struct run_summary *summary
 struct run_summary *query_run(struct ledger *ledger, int64_t run, struct error *error)
 {
     struct run_summary *summary = NEW(struct run_summary);
+    summary->predicted_energy_j = NAN;
     struct sql *sql = &ledger->sql;
     pthread_mutex_lock(&ledger->database);
     bool read = read_run_row(sql, run, summary, error) == 0 && read_plan(sql, run, summary, error) == 0 &&
-                read_streams(sql, run, summary, error) == 0 && read_statistics(sql, run, summary, error) == 0 &&
+                read_streams(sql, run, summary, error) == 0 && read_ways(sql, run, summary, error) == 0 &&
+                read_energy(sql, run, summary, error) == 0 && read_statistics(sql, run, summary, error) == 0 &&
                 read_links(sql, run, summary, error) == 0 && read_nodes(sql, run, summary, error) == 0 &&
                 read_plugins(sql, run, summary, error) == 0 && read_causes(sql, run, summary, error) == 0;
     pthread_mutex_unlock(&ledger->database);
@@ -467,6 +525,7 @@ void query_run_free(struct run_summary *summary)
         free(summary->streams[i].device);
         free(summary->streams[i].model);
         free(summary->streams[i].cut_layer);
+        free(summary->streams[i].way);
     }
     free(summary->streams);
     for (size_t i = 0; i < summary->link_count; i++) {
@@ -503,10 +562,11 @@ static const char *const row_queries[] = {
     "SELECT s.name AS stream, s.device, t.task, t.status, t.cause, t.cut, t.warmup, t.started_ns, t.ended_ns, "
     "t.delay_ns, "
     "t.local_ns, t.transmit_ns, t.queue_ns, t.remote_ns, t.return_ns, t.device_wait_ns, t.device_compute_ns, "
-    "t.station_compute_ns, t.up_bytes, t.down_bytes, t.slices FROM task t JOIN run_stream s "
+    "t.station_compute_ns, t.up_bytes, t.down_bytes, t.slices, t.energy_j FROM task t JOIN run_stream s "
     "ON s.run = t.run AND s.stream = t.stream WHERE t.run = ? ORDER BY t.stream, t.task",
     "SELECT s.name AS stream, x.task, x.layer, l.name AS layer_name, CASE WHEN x.layer < t.cut THEN s.device ELSE "
-    "n.name END AS node, "
+    "coalesce((SELECT w.name FROM plan_hop h JOIN run_node w ON w.run = h.run AND w.node = h.node WHERE h.run = x.run "
+    "AND h.stream = x.stream AND h.cut > x.layer ORDER BY h.hop LIMIT 1), n.name) END AS node, "
     "x.time_ns FROM layer_time x JOIN task t ON t.run = x.run AND t.stream = x.stream AND t.task = x.task "
     "JOIN run_stream s ON s.run = x.run AND s.stream = x.stream "
     "LEFT JOIN layer l ON l.model_hash = s.model_hash AND l.layer = x.layer "
@@ -516,13 +576,16 @@ static const char *const row_queries[] = {
     "s.node "
     "WHERE s.run = ? ORDER BY s.at_ns, s.node",
     "SELECT s.name AS stream, s.device, s.model, s.layer_count, p.cut, l.name AS cut_layer, p.cut_bytes, "
-    "p.local_ns, p.transmit_ns, p.queue_ns, p.remote_ns, p.return_ns FROM plan_stream p JOIN run_stream s "
+    "p.local_ns, p.transmit_ns, p.queue_ns, p.remote_ns, p.return_ns, (SELECT group_concat(w.cut, ' ') FROM "
+    "(SELECT cut FROM plan_hop h WHERE h.run = p.run AND h.stream = p.stream ORDER BY hop) w) AS way_cuts, "
+    "a.predicted_energy_j FROM plan_stream p JOIN plan a ON a.run = p.run JOIN run_stream s "
     "ON s.run = p.run AND s.stream = p.stream LEFT JOIN layer l ON l.model_hash = s.model_hash AND l.layer = p.cut - 1 "
     "WHERE p.run = ? ORDER BY p.stream",
     "SELECT name AS link, direction, medium, requested_bytes_per_s, achieved_bytes_per_s, requested_delay_ns, "
     "achieved_delay_ns, jitter_ns, loss, repair_ns, method FROM run_link WHERE run = ? ORDER BY link, direction DESC",
     "SELECT name AS node, is_station, threads, cpu_share, memory_limit_bytes, workers, backend, host, machine, system, "
-    "processors, memory_bytes, lost_cause FROM run_node WHERE run = ? ORDER BY node",
+    "processors, memory_bytes, lost_cause, idle_w, busy_w, transmit_w, busy_ns, air_ns, "
+    "(busy_ns * busy_w + air_ns * transmit_w) / 1e9 AS energy_j FROM run_node WHERE run = ? ORDER BY node",
     "SELECT role, kind, name, version, file, options FROM run_plugin WHERE run = ? ORDER BY role",
 };
 

@@ -39,12 +39,15 @@ struct stream_summary {
     bool planned; /* a plan is there, so the four below are */
     uint32_t cut;
     char *cut_layer; /* last layer on the device; NULL where it is none (cut 0) */
+    char *
+        way; /* how many layers run where: "watch 0, phone 8, station 3"; NULL: the way leads straight to the station */
     uint64_t cut_bytes;
     double predicted_ns[PHASE_COUNT];
     uint64_t ok, failed, unfinished, warmups;
     struct delay_summary delay;
     double phase_ns[PHASE_COUNT]; /* means */
     double device_wait_ns, device_compute_ns, station_compute_ns; /* means */
+    double energy_j; /* mean, of all nodes; NAN: not known */
     uint64_t deadline_misses; /* of tasks that count */
     int64_t deadline_ns; /* 0: none */
 };
@@ -66,6 +69,8 @@ struct node_summary {
     double mean_cpu; /* in cores; NAN without samples */
     uint64_t most_resident_bytes;
     uint64_t received_bytes, sent_bytes;
+    double idle_w, busy_w, transmit_w; /* its power model */
+    double busy_ns, air_ns; /* computing and sending for tasks; NAN: not counted */
 };
 
 struct plugin_summary {
@@ -84,6 +89,8 @@ struct run_summary {
     bool planned;
     int64_t planning_ns;
     double predicted_total_ns, predicted_mean_ns, predicted_variance_ns2;
+    double energy_j, predicted_energy_j; /* of a task; NAN: no node has a power model */
+    double last_end_ns; /* of all tasks; NAN: there are none */
     struct delay_summary delay; /* over all streams */
     struct stream_summary *streams;
     struct link_summary *links;

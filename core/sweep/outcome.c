@@ -11,13 +11,14 @@
 #include "core/ledger/query.h"
 
 const struct outcome_metric_kind outcome_metric_kinds[OUTCOME_METRICS] = {
-    [OUTCOME_MEAN_DELAY] = {"mean_delay", "mean_delay_ns", "mean delay", false},
-    [OUTCOME_MEDIAN_DELAY] = {"median_delay", "median_delay_ns", "median delay", false},
-    [OUTCOME_P99_DELAY] = {"p99_delay", "p99_delay_ns", "p99 delay", false},
-    [OUTCOME_MAXIMUM_DELAY] = {"maximum_delay", "maximum_delay_ns", "greatest delay", false},
-    [OUTCOME_DEVIATION] = {"deviation", "deviation_ns", "standard deviation", false},
-    [OUTCOME_MISSES] = {"deadline_misses", "deadline_misses", "deadline misses", true},
-    [OUTCOME_LOST] = {"lost_tasks", "lost_tasks", "lost tasks", true},
+    [OUTCOME_MEAN_DELAY] = {"mean_delay", "mean_delay_ns", "mean delay"},
+    [OUTCOME_MEDIAN_DELAY] = {"median_delay", "median_delay_ns", "median delay"},
+    [OUTCOME_P99_DELAY] = {"p99_delay", "p99_delay_ns", "p99 delay"},
+    [OUTCOME_MAXIMUM_DELAY] = {"maximum_delay", "maximum_delay_ns", "greatest delay"},
+    [OUTCOME_DEVIATION] = {"deviation", "deviation_ns", "standard deviation"},
+    [OUTCOME_MISSES] = {"deadline_misses", "deadline_misses", "deadline misses", .is_share = true},
+    [OUTCOME_LOST] = {"lost_tasks", "lost_tasks", "lost tasks", .is_share = true},
+    [OUTCOME_ENERGY] = {"energy_per_task", "energy_per_task_j", "energy a task", .is_energy = true},
 };
 
 /* One combination's repetitions while they are read. */
@@ -51,6 +52,7 @@ static void add_metrics(struct gathering *it, const struct run_summary *run)
         [OUTCOME_DEVIATION] = sqrt(delay->variance_ns2),
         [OUTCOME_MISSES] = misses_of(run),
         [OUTCOME_LOST] = (double)lost / (double)(lost + run->head.ok),
+        [OUTCOME_ENERGY] = run->energy_j,
     };
     it->means[it->outcome->runs++] = delay->mean_ns;
     for (int i = 0; i < OUTCOME_METRICS; i++)

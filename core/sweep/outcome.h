@@ -18,6 +18,7 @@ enum outcome_metric {
     OUTCOME_DEVIATION,
     OUTCOME_MISSES,
     OUTCOME_LOST,
+    OUTCOME_ENERGY,
     OUTCOME_METRICS
 };
 
@@ -25,7 +26,8 @@ struct outcome_metric_kind {
     const char *name; /* as files write it: "mean_delay" */
     const char *key; /* with its unit: "mean_delay_ns" */
     const char *title; /* for people: "mean delay" */
-    bool is_share; /* of the tasks, 0..1; else ns. Smaller is better throughout */
+    bool is_share; /* of the tasks, 0..1. Smaller is better throughout */
+    bool is_energy; /* J; else ns */
 };
 extern const struct outcome_metric_kind outcome_metric_kinds[OUTCOME_METRICS];
 
@@ -36,7 +38,7 @@ struct outcome {
     uint32_t first_point;
     size_t runs, failed; /* repetitions that are done, that failed */
     uint64_t tasks, lost; /* tasks that count; tasks that failed or did not finish */
-    double metrics[OUTCOME_METRICS]; /* means over the runs; NAN without any */
+    double metrics[OUTCOME_METRICS]; /* means over the runs; NAN without any, or where not known */
     double mean_delay_reach_ns; /* half the 95 % interval of the mean delay; NAN below two runs */
 };
 
