@@ -76,7 +76,8 @@ static const char schema_version_4[] =
 static const char schema_version_5[] =
     "ALTER TABLE run ADD COLUMN replay_of INTEGER REFERENCES run (id) ON DELETE SET NULL;";
 
-const char *const schema_steps[] = {schema_version_1, schema_version_2, schema_version_3, schema_version_4, schema_version_5};
+const char *const schema_steps[] = {schema_version_1, schema_version_2, schema_version_3, schema_version_4,
+                                    schema_version_5};
 const size_t schema_step_count = sizeof(schema_steps) / sizeof(schema_steps[0]);
 
 /* An SQLite file's header: its magic words, and where the application id lies (big-endian). */

@@ -49,7 +49,8 @@ int run_execute(const struct run_settings *settings, int64_t *run, struct error 
 struct plan_wishes {
     const char *const *partitioners; /* plan with these too */
     size_t partitioner_count;
-    uint64_t optimum_evaluations; /* look for the least mean delay by so many evaluations, as the last plan; 0: do not */
+    uint64_t
+        optimum_evaluations; /* look for the least mean delay by so many evaluations, as the last plan; 0: do not */
 };
 int run_plan_only(const struct run_settings *settings, const struct plan_wishes *wishes, struct plan ***plans,
                   size_t *plan_count, struct error *error);
