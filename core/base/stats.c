@@ -21,16 +21,21 @@ double stats_variance(const double *values, size_t count)
     return count ? sum / (double)count : 0;
 }
 
-/* Student's t, two-sided 95 %: from a table, then the expansion around the normal quantile (off by less than 0.0002). */
+double stats_student_t(double z, size_t freedom)
+{
+    double v = (double)freedom;
+    return z + (pow(z, 3) + z) / (4 * v) + (5 * pow(z, 5) + 16 * pow(z, 3) + 3 * z) / (96 * v * v) +
+           (3 * pow(z, 7) + 19 * pow(z, 5) + 17 * pow(z, 3) - 15 * z) / (384 * pow(v, 3));
+}
+
+/* Two-sided 95 %: from a table where the expansion is off by more than 0.0002. */
 static double student_t95(size_t freedom)
 {
     static const double table[] = {12.706205, 4.302653, 3.182446, 2.776445, 2.570582,
                                    2.446912,  2.364624, 2.306004, 2.262157, 2.228139};
-    const double z = 1.959963985, v = (double)freedom;
     if (freedom <= sizeof(table) / sizeof(table[0]))
         return table[freedom - 1];
-    return z + (pow(z, 3) + z) / (4 * v) + (5 * pow(z, 5) + 16 * pow(z, 3) + 3 * z) / (96 * v * v) +
-           (3 * pow(z, 7) + 19 * pow(z, 5) + 17 * pow(z, 3) - 15 * z) / (384 * pow(v, 3));
+    return stats_student_t(1.959963985, freedom);
 }
 
 double stats_mean_reach95(const double *values, size_t count)

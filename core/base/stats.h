@@ -10,6 +10,12 @@ double stats_mean(const double *values, size_t count);
 double stats_variance(const double *values, size_t count); /* population variance */
 
 /*
+ * The quantile of Student's t where z is that of the normal distribution: the expansion around it (Abramowitz and Stegun
+ * 26.7.5), within 1 % for 99.9 % two-sided from 9 degrees of freedom on, and too small for very few.
+ */
+double stats_student_t(double z, size_t freedom);
+
+/*
  * How far the 95 % interval of confidence of the mean reaches to each side, by Student's t: NAN for fewer than two values,
  * which say nothing of their spread.
  */
