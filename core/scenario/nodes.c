@@ -79,7 +79,7 @@ static int read_stated_speed(struct reader *reader, const struct value *group, s
     double gflops = 0;
     int got = reader_get_text(reader, group, "profile", &file);
     if (got < 0 || reader_get_real(reader, group, "gflops", 1e-6, 1e9, &gflops) < 0 ||
-        reader_get_rate(reader, group, "memory_bandwidth", &speed->memory_bytes_per_s) < 0 ||
+        reader_get_bandwidth(reader, group, "memory_bandwidth", &speed->memory_bytes_per_s) < 0 ||
         reader_get_real(reader, group, "variation", 0, 10, &speed->variation) < 0)
         return -1;
     speed->flop_per_s = gflops * 1e9;

@@ -188,7 +188,7 @@ int reader_get_size(const struct reader *reader, const struct value *group, cons
     return 1;
 }
 
-int reader_get_rate(const struct reader *reader, const struct value *group, const char *key, double *bytes_per_s)
+static int get_any_rate(const struct reader *reader, const struct value *group, const char *key, double *bytes_per_s)
 {
     int got;
     const char *text =
@@ -197,10 +197,27 @@ int reader_get_rate(const struct reader *reader, const struct value *group, cons
         return got;
     if (units_parse_rate(text, bytes_per_s, reader->error) != 0)
         return error_prefix(reader->error, "%s: '%s'", tree_member(group, key)->where, key);
-    if (*bytes_per_s > 0 && (*bytes_per_s < 125 || *bytes_per_s > 125e9))
-        return reader_fail(reader, tree_member(group, key)->where,
-                           "'%s' is %s; allowed is 1kbit to 1000Gbit, or 0 for a link that is not shaped", key, text);
     return 1;
+}
+
+int reader_get_rate(const struct reader *reader, const struct value *group, const char *key, double *bytes_per_s)
+{
+    int got = get_any_rate(reader, group, key, bytes_per_s);
+    if (got > 0 && *bytes_per_s > 0 && (*bytes_per_s < 125 || *bytes_per_s > 125e9))
+        return reader_fail(reader, tree_member(group, key)->where,
+                           "'%s' is %s; allowed is 1kbit to 1000Gbit, or 0 for a link that is not shaped", key,
+                           tree_member(group, key)->as.text);
+    return got;
+}
+
+int reader_get_bandwidth(const struct reader *reader, const struct value *group, const char *key, double *bytes_per_s)
+{
+    int got = get_any_rate(reader, group, key, bytes_per_s);
+    if (got > 0 && *bytes_per_s > 0 && (*bytes_per_s < 1e3 || *bytes_per_s > 1e15))
+        return reader_fail(reader, tree_member(group, key)->where,
+                           "'%s' is %s; allowed is 1kB/s to 1000000GB/s, or 0 for memory that does not limit", key,
+                           tree_member(group, key)->as.text);
+    return got;
 }
 
 int reader_get_power(const struct reader *reader, const struct value *group, const char *key, double *watts)
