@@ -97,7 +97,7 @@ static bool parse_plain(const char *text, double *number)
 
 static bool parse_duration(const char *text, double *number)
 {
-    int64_t ns;
+    int64_t ns = 0;
     bool parsed = units_parse_duration_ns(text, &ns, NULL) == 0;
     *number = (double)ns;
     return parsed;
@@ -105,7 +105,7 @@ static bool parse_duration(const char *text, double *number)
 
 static bool parse_size(const char *text, double *number)
 {
-    uint64_t bytes;
+    uint64_t bytes = 0;
     bool parsed = units_parse_size_bytes(text, &bytes, NULL) == 0;
     *number = (double)bytes;
     return parsed;
