@@ -43,9 +43,16 @@ int regress_write_tap(const char *path, const struct judged *judged, size_t coun
     return fclose(file) == 0 && written ? 0 : cannot_write(path, error);
 }
 
+/* What a plugin wrote may hold bytes that XML cannot, not even escaped. */
 static void put_attribute(xmlTextWriter *writer, const char *name, const char *value)
 {
-    xmlTextWriterWriteAttribute(writer, BAD_CAST name, BAD_CAST value);
+    char *text = text_copy(value);
+    bool is_utf8 = xmlCheckUTF8(BAD_CAST text);
+    for (unsigned char *c = (unsigned char *)text; *c; c++)
+        if (*c < ' ' ? !strchr("\t\n\r", *c) : *c >= 0x80 && !is_utf8)
+            *c = '?';
+    xmlTextWriterWriteAttribute(writer, BAD_CAST name, BAD_CAST text);
+    free(text);
 }
 
 static void put_case(xmlTextWriter *writer, const struct judged *it)

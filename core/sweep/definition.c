@@ -430,10 +430,18 @@ static bool is_ambiguous(const struct sweep_point *point, size_t which)
     return false;
 }
 
+/* A scenario as the sweep file names it: two may have the same name in different folders. */
+static const char *scenario_name(const struct sweep *sweep, const char *scenario)
+{
+    const char *slash = strrchr(sweep->path, '/');
+    size_t folder = slash ? (size_t)(slash + 1 - sweep->path) : 0;
+    return strncmp(scenario, sweep->path, folder) == 0 ? scenario + folder : scenario;
+}
+
 char *sweep_point_label(const struct sweep *sweep, const struct sweep_point *point)
 {
     bool several = sweep->scenario_count > 1;
-    const char *slash = strrchr(point->scenario, '/'), *file = slash ? slash + 1 : point->scenario;
+    const char *file = scenario_name(sweep, point->scenario);
     char *label = text_format("%s%s%s", several ? file : "", several && point->variant ? " " : "",
                               point->variant ? point->variant : "");
     for (size_t i = point->varied_from; i < point->setting_count; i++) {

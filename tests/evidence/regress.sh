@@ -40,6 +40,14 @@ check_text "and a warning that the suite is another one" 'the suite or one of it
 check_status "and is no baseline" 1 napm regress failing.cfg --baseline failed.json --update
 check "which is not written" [ ! -e failed.json ]
 
+# ---- scenarios of one name ----
+mkdir near far
+sed 's/model = "/model = "..\//' two-pis.cfg >near/pis.cfg
+sed 's/rate = "4Mbit"/rate = "1Mbit"/' near/pis.cfg >far/pis.cfg
+printf 'scenarios = ("near/pis.cfg", "far/pis.cfg");\nset = ("partitioner.plugin=station-only");\n' >folders.cfg
+check "scenarios of one name in two folders make a baseline" napm regress folders.cfg --baseline folders.json --update
+check "with a value for each" [ "$(jq '[.cases[].metrics.mean_delay_ns] | unique | length' folders.json)" = 2 ]
+
 # ---- mistakes ----
 check_status "a baseline that is not there is found first" 2 napm regress suite.cfg --baseline none.json
 check_text "with the remedy" 'none.json.*--update makes the baseline' "$work/err"
