@@ -74,7 +74,43 @@ int sql_script(struct sql *sql, const char *text, struct error *error)
     return 0;
 }
 
-static sqlite3_stmt *kept_statement(struct sql *sql, const char *text, struct error *error)
+static int bind_unless_zero(sqlite3_stmt *statement, int at, int64_t value)
+{
+    return value == 0 ? sqlite3_bind_null(statement, at) : sqlite3_bind_int64(statement, at, value);
+}
+
+static int bind_unless_negative(sqlite3_stmt *statement, int at, double value)
+{
+    return value >= 0 ? sqlite3_bind_double(statement, at, value) : sqlite3_bind_null(statement, at);
+}
+
+/* The values of the types from parameter `first` on. */
+static int bind_values(struct sql *sql, sqlite3_stmt *statement, int first, const char *types, va_list values,
+                       struct error *error)
+{
+    int status = SQLITE_OK;
+    for (int at = first; *types && status == SQLITE_OK; at++, types++) {
+        switch (*types) {
+        case 'i':
+            status = sqlite3_bind_int64(statement, at, va_arg(values, int64_t));
+            break;
+        case 'z':
+            status = bind_unless_zero(statement, at, va_arg(values, int64_t));
+            break;
+        case 'd':
+            status = sqlite3_bind_double(statement, at, va_arg(values, double));
+            break;
+        case 'p':
+            status = bind_unless_negative(statement, at, va_arg(values, double));
+            break;
+        default:
+            status = sqlite3_bind_text(statement, at, va_arg(values, const char *), -1, SQLITE_STATIC);
+        }
+    }
+    return status == SQLITE_OK ? 0 : sql_fail(sql, "cannot take a value", error);
+}
+
+sqlite3_stmt *sql_kept(struct sql *sql, const char *text, struct error *error)
 {
     for (size_t i = 0; i < sql->kept_count; i++)
         if (sql->kept[i].text == text)
@@ -93,56 +129,17 @@ static sqlite3_stmt *kept_statement(struct sql *sql, const char *text, struct er
     return statement;
 }
 
-static int bind_unless_zero(sqlite3_stmt *statement, int at, int64_t value)
-{
-    return value == 0 ? sqlite3_bind_null(statement, at) : sqlite3_bind_int64(statement, at, value);
-}
-
-static int bind_unless_negative(sqlite3_stmt *statement, int at, double value)
-{
-    return value >= 0 ? sqlite3_bind_double(statement, at, value) : sqlite3_bind_null(statement, at);
-}
-
-static sqlite3_stmt *bound_statement(struct sql *sql, const char *text, const char *types, va_list values,
-                                     struct error *error)
-{
-    sqlite3_stmt *statement = kept_statement(sql, text, error);
-    if (!statement)
-        return NULL;
-    int status = SQLITE_OK;
-    for (int at = 1; types[at - 1] && status == SQLITE_OK; at++) {
-        switch (types[at - 1]) {
-        case 'i':
-            status = sqlite3_bind_int64(statement, at, va_arg(values, int64_t));
-            break;
-        case 'z':
-            status = bind_unless_zero(statement, at, va_arg(values, int64_t));
-            break;
-        case 'd':
-            status = sqlite3_bind_double(statement, at, va_arg(values, double));
-            break;
-        case 'p':
-            status = bind_unless_negative(statement, at, va_arg(values, double));
-            break;
-        default:
-            status = sqlite3_bind_text(statement, at, va_arg(values, const char *), -1, SQLITE_STATIC);
-        }
-    }
-    if (status != SQLITE_OK) {
-        sql_fail(sql, "cannot take a value", error);
-        return NULL;
-    }
-    return statement;
-}
-
-int sql_run(struct sql *sql, struct error *error, const char *text, const char *types, ...)
+int sql_bind(struct sql *sql, sqlite3_stmt *statement, int first, struct error *error, const char *types, ...)
 {
     va_list values;
     va_start(values, types);
-    sqlite3_stmt *statement = bound_statement(sql, text, types, values, error);
+    int result = bind_values(sql, statement, first, types, values, error);
     va_end(values);
-    if (!statement)
-        return -1;
+    return result;
+}
+
+int sql_finish(struct sql *sql, sqlite3_stmt *statement, struct error *error)
+{
     int status;
     do {
         status = sqlite3_step(statement);
@@ -152,13 +149,24 @@ int sql_run(struct sql *sql, struct error *error, const char *text, const char *
     return result;
 }
 
-sqlite3_stmt *sql_query(struct sql *sql, struct error *error, const char *text, const char *types, ...)
+int sql_run(struct sql *sql, struct error *error, const char *text, const char *types, ...)
 {
+    sqlite3_stmt *statement = sql_kept(sql, text, error);
     va_list values;
     va_start(values, types);
-    sqlite3_stmt *statement = bound_statement(sql, text, types, values, error);
+    int result = statement ? bind_values(sql, statement, 1, types, values, error) : -1;
     va_end(values);
-    return statement;
+    return result == 0 ? sql_finish(sql, statement, error) : -1;
+}
+
+sqlite3_stmt *sql_query(struct sql *sql, struct error *error, const char *text, const char *types, ...)
+{
+    sqlite3_stmt *statement = sql_kept(sql, text, error);
+    va_list values;
+    va_start(values, types);
+    int result = statement ? bind_values(sql, statement, 1, types, values, error) : -1;
+    va_end(values);
+    return result == 0 ? statement : NULL;
 }
 
 int sql_row(struct sql *sql, sqlite3_stmt *statement, struct error *error)

@@ -41,7 +41,15 @@ int sql_script(struct sql *sql, const char *text, struct error *error);
  */
 int sql_run(struct sql *sql, struct error *error, const char *text, const char *types, ...);
 
-/* The same, but leaves the statement ready for sql_row; NULL on error. */
+/*
+ * The same in steps, for a statement of many rows: the statement, which stays the ledger's; values from its parameter
+ * `first` on, 1 being the first of all; running it.
+ */
+sqlite3_stmt *sql_kept(struct sql *sql, const char *text, struct error *error);
+int sql_bind(struct sql *sql, sqlite3_stmt *statement, int first, struct error *error, const char *types, ...);
+int sql_finish(struct sql *sql, sqlite3_stmt *statement, struct error *error);
+
+/* The same as sql_run, but leaves the statement ready for sql_row; NULL on error. */
 sqlite3_stmt *sql_query(struct sql *sql, struct error *error, const char *text, const char *types, ...);
 
 /* 1: a row stands in `statement`; 0: there are no more (the statement is reset); -1: error (reset too). */

@@ -34,23 +34,35 @@ static void free_batch(struct batch *batch)
 static const char *const status_texts[] = {
     [TASK_OK] = "ok", [TASK_FAILED] = "failed", [TASK_UNFINISHED] = "unfinished"};
 
-static int write_task(struct ledger *ledger, const struct batch *batch, const struct queued_task *queued,
-                      struct error *error)
+#define TASK_VALUES 22
+#define TASK_TYPES "iiittiiiiiiiiiiiiiiiip"
+#define TASK_INSERT                                                                                                    \
+    "INSERT INTO task (run, stream, task, status, cause, cut, warmup, started_ns, ended_ns, delay_ns, local_ns, "      \
+    "transmit_ns, queue_ns, remote_ns, return_ns, device_wait_ns, device_compute_ns, station_compute_ns, up_bytes, "   \
+    "down_bytes, slices, energy_j) VALUES "
+#define ROW "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+#define ROWS_4 ROW "," ROW "," ROW "," ROW
+#define ROWS_16 ROWS_4 "," ROWS_4 "," ROWS_4 "," ROWS_4
+#define TOGETHER 16 /* rows of one statement: 16 of one row each take twice as long */
+
+static int bind_task(struct ledger *ledger, sqlite3_stmt *insert, uint32_t row, const struct batch *batch,
+                     const struct queued_task *queued, struct error *error)
 {
     const struct task_record *task = &queued->record;
     const char *cause = queued->cause_at == NO_TEXT ? NULL : batch->texts.items + queued->cause_at;
-    if (sql_run(&ledger->sql, error,
-                "INSERT INTO task (run, stream, task, status, cause, cut, warmup, started_ns, ended_ns, delay_ns, "
-                "local_ns, transmit_ns, queue_ns, remote_ns, return_ns, device_wait_ns, device_compute_ns, "
-                "station_compute_ns, up_bytes, down_bytes, slices, energy_j) VALUES "
-                "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                "iiittiiiiiiiiiiiiiiiip", queued->run, (int64_t)task->stream, (int64_t)task->task,
-                status_texts[task->status], cause, (int64_t)task->cut, (int64_t)task->warmup, task->started_ns,
-                task->ended_ns, task->ended_ns - task->started_ns, task->phase_ns[PHASE_LOCAL],
-                task->phase_ns[PHASE_TRANSMIT], task->phase_ns[PHASE_QUEUE], task->phase_ns[PHASE_REMOTE],
-                task->phase_ns[PHASE_RETURN], task->device_wait_ns, task->device_compute_ns, task->station_compute_ns,
-                (int64_t)task->up_bytes, (int64_t)task->down_bytes, (int64_t)task->slices, task->energy_j) != 0)
-        return -1;
+    return sql_bind(&ledger->sql, insert, (int)(1 + row * TASK_VALUES), error, TASK_TYPES, queued->run,
+                    (int64_t)task->stream, (int64_t)task->task, status_texts[task->status], cause, (int64_t)task->cut,
+                    (int64_t)task->warmup, task->started_ns, task->ended_ns, task->ended_ns - task->started_ns,
+                    task->phase_ns[PHASE_LOCAL], task->phase_ns[PHASE_TRANSMIT], task->phase_ns[PHASE_QUEUE],
+                    task->phase_ns[PHASE_REMOTE], task->phase_ns[PHASE_RETURN], task->device_wait_ns,
+                    task->device_compute_ns, task->station_compute_ns, (int64_t)task->up_bytes,
+                    (int64_t)task->down_bytes, (int64_t)task->slices, task->energy_j);
+}
+
+static int write_layer_times(struct ledger *ledger, const struct batch *batch, const struct queued_task *queued,
+                             struct error *error)
+{
+    const struct task_record *task = &queued->record;
     for (uint32_t layer = 0; layer < task->layer_count; layer++) {
         int64_t time_ns = batch->layer_ns.items[queued->layer_ns_at + layer];
         if (time_ns != 0 &&
@@ -60,6 +72,22 @@ static int write_task(struct ledger *ledger, const struct batch *batch, const st
             return -1;
     }
     return 0;
+}
+
+/* Writes `count` tasks, one or TOGETHER, by one statement. */
+static int write_some(struct ledger *ledger, const struct batch *batch, const uint32_t *order, uint32_t count,
+                      struct error *error)
+{
+    static const char one[] = TASK_INSERT ROW, together[] = TASK_INSERT ROWS_16;
+    sqlite3_stmt *insert = sql_kept(&ledger->sql, count == 1 ? one : together, error);
+    int result = insert ? 0 : -1;
+    for (uint32_t i = 0; i < count && result == 0; i++)
+        result = bind_task(ledger, insert, i, batch, &batch->tasks.items[order[i]], error);
+    if (result == 0)
+        result = sql_finish(&ledger->sql, insert, error);
+    for (uint32_t i = 0; i < count && result == 0; i++)
+        result = write_layer_times(ledger, batch, &batch->tasks.items[order[i]], error);
+    return result;
 }
 
 static int write_sample(struct ledger *ledger, const struct queued_sample *queued, struct error *error)
@@ -92,8 +120,10 @@ static int write_tasks(struct ledger *ledger, const struct batch *batch, struct 
     for (uint32_t i = 0; i < count; i++)
         order[i] = i;
     qsort_r(order, count, sizeof(*order), compare_tasks, batch->tasks.items);
-    for (uint32_t i = 0; i < count && result == 0; i++)
-        result = write_task(ledger, batch, &batch->tasks.items[order[i]], error);
+    for (uint32_t i = 0, some; i < count && result == 0; i += some) {
+        some = count - i >= TOGETHER ? TOGETHER : 1;
+        result = write_some(ledger, batch, order + i, some, error);
+    }
     free(order);
     return result;
 }
