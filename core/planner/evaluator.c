@@ -9,6 +9,7 @@
 
 #include "core/base/stats.h"
 #include "core/flow/flow.h"
+#include "core/flow/generator.h"
 
 /* Where a stream's tasks come from. */
 struct source {
@@ -16,9 +17,7 @@ struct source {
     int64_t *starts_ns; /* of the others, asked once */
     uint32_t start_count;
     uint32_t next; /* in this evaluation */
-    uint32_t unfinished;
-    struct instance *instance; /* reactive: of this evaluation */
-    struct napm_loadgen_arrivals arrivals;
+    struct generator generator; /* reactive: of this evaluation */
 };
 
 /* What the counted tasks of an evaluation add up to. */
@@ -71,26 +70,12 @@ struct evaluator {
 
 /* ---- tasks of streams */
 
-static struct instance *open_arrivals(struct evaluator *evaluator, uint32_t stream,
-                                      struct napm_loadgen_arrivals *arrivals, struct error *error)
+static int open_source(struct evaluator *evaluator, uint32_t stream, struct error *error)
 {
-    const struct plugin_choice *choice = &evaluator->problem->streams[stream].arrivals;
-    char label[128];
-    snprintf(label, sizeof(label), "loadgen:%s", evaluator->problem->view.streams[stream]->name);
-    struct instance_host host = {
-        .label = label, .seed = evaluator->problem->seed, .now_ns = flow_now_ns, .context = evaluator->flow};
-    struct instance *instance = instance_open(evaluator->catalogue, NAPM_KIND_LOADGEN, choice, &host, error);
-    if (!instance)
-        return NULL;
-    if (instance_extension(instance, NAPM_LOADGEN_ARRIVALS, arrivals, sizeof(*arrivals)) != 0)
-        error_set(error, ERROR_INPUT, "%s: the load generator '%s' makes no tasks",
-                  choice->where ? choice->where : "arrivals", choice->name);
-    else if (arrivals->next && arrivals->completed && arrivals->interval_ns)
-        return instance;
-    else
-        instance_misbehaved(instance, error, "its table " NAPM_LOADGEN_ARRIVALS " lacks a function");
-    instance_close(instance);
-    return NULL;
+    const struct problem *problem = evaluator->problem;
+    return generator_open(&evaluator->sources[stream].generator, evaluator->catalogue,
+                          &problem->streams[stream].arrivals, problem->view.streams[stream]->name, problem->seed,
+                          flow_now_ns, evaluator->flow, error);
 }
 
 /* Asks an open-loop generator for all starts; stops where it turns out to be none. */
@@ -100,9 +85,9 @@ static int record_starts(struct source *source, uint32_t count, struct error *er
     source->start_count = 0;
     while (source->start_count < count) {
         int64_t at_ns = 0;
-        int32_t status = source->arrivals.next(source->instance->self, 0, &at_ns);
+        int status = generator_next(&source->generator, 0, &at_ns, error);
         if (status < 0)
-            return instance_error(source->instance, status, "next()", error);
+            return -1;
         if (status != NAPM_OK) {
             source->reactive = source->reactive || status == NAPM_WAIT;
             return 0;
@@ -139,16 +124,15 @@ static int prepare_source(struct evaluator *evaluator, uint32_t stream, struct e
     evaluator->search_tasks[stream] = made ? least(made, search) : search;
     evaluator->predicted_tasks[stream] = made ? least(made, predicted) : predicted;
     source->starts_ns = ARENA_ARRAY(&evaluator->arena, int64_t, evaluator->predicted_tasks[stream]);
-    source->instance = open_arrivals(evaluator, stream, &source->arrivals, error);
-    if (!source->instance)
+    if (open_source(evaluator, stream, error) != 0)
         return -1;
-    problem->stream_views[stream].interval_ns = source->arrivals.interval_ns(source->instance->self);
-    source->reactive = problem->stream_views[stream].interval_ns <= 0;
+    const struct generator *generator = &source->generator;
+    problem->stream_views[stream].interval_ns = generator->hook.interval_ns(generator->instance->self);
+    source->reactive = generator->reactive;
     int failed = source->reactive
                      ? 0
                      : find_starts(source, &problem->streams[stream], evaluator->predicted_tasks[stream], error);
-    instance_close(source->instance);
-    source->instance = NULL;
+    generator_close(&source->generator);
     if (!source->reactive) {
         evaluator->predicted_tasks[stream] = least(evaluator->predicted_tasks[stream], source->start_count);
         evaluator->search_tasks[stream] = least(evaluator->search_tasks[stream], source->start_count);
@@ -156,27 +140,12 @@ static int prepare_source(struct evaluator *evaluator, uint32_t stream, struct e
     return failed;
 }
 
-static int ask_reactive(const struct source *source, int64_t now_ns, int64_t *at_ns, struct error *error)
-{
-    int32_t status = source->arrivals.next(source->instance->self, now_ns, at_ns);
-    if (status < 0)
-        return instance_error(source->instance, status, "next()", error);
-    if (status > NAPM_END)
-        return instance_misbehaved(source->instance, error, "next() returned %d, which is no answer to it", status);
-    if (status == NAPM_WAIT && source->unfinished == 0)
-        return instance_misbehaved(source->instance, error, "next() waits for a task to end while none is unfinished");
-    return status;
-}
-
 static int next_task(void *context, uint32_t stream, int64_t now_ns, int64_t *at_ns, struct error *error)
 {
     struct evaluator *evaluator = context;
     struct source *source = &evaluator->sources[stream];
-    if (source->reactive) {
-        int answer = ask_reactive(source, now_ns, at_ns, error);
-        source->unfinished += answer == NAPM_OK;
-        return answer < 0 ? error_prefix(error, "stream '%s'", evaluator->problem->view.streams[stream]->name) : answer;
-    }
+    if (source->reactive)
+        return generator_next(&source->generator, now_ns, at_ns, error);
     if (source->next == source->start_count)
         return NAPM_END;
     *at_ns = source->starts_ns[source->next++];
@@ -221,10 +190,8 @@ static int task_ended(void *context, const struct flow_task *task)
 {
     struct evaluator *evaluator = context;
     struct source *source = &evaluator->sources[task->stream];
-    if (source->reactive) {
-        source->unfinished--;
-        source->arrivals.completed(source->instance->self, task->ended_ns, task->number, 0);
-    }
+    if (source->reactive)
+        generator_ended(&source->generator, task->ended_ns, task->number, false);
     if (task->number >= evaluator->problem->warmup_tasks)
         count_task(evaluator, task);
     return evaluator->tally.bound_ns > evaluator->tally.limit_ns;
@@ -455,8 +422,8 @@ static int open_reactive(struct evaluator *evaluator, struct error *error)
 {
     for (uint32_t i = 0; i < evaluator->problem->view.stream_count; i++) {
         struct source *source = &evaluator->sources[i];
-        source->next = source->unfinished = 0;
-        if (source->reactive && !(source->instance = open_arrivals(evaluator, i, &source->arrivals, error)))
+        source->next = 0;
+        if (source->reactive && open_source(evaluator, i, error) != 0)
             return -1;
     }
     return 0;
@@ -464,10 +431,8 @@ static int open_reactive(struct evaluator *evaluator, struct error *error)
 
 static void close_reactive(struct evaluator *evaluator)
 {
-    for (uint32_t i = 0; i < evaluator->problem->view.stream_count; i++) {
-        instance_close(evaluator->sources[i].instance);
-        evaluator->sources[i].instance = NULL;
-    }
+    for (uint32_t i = 0; i < evaluator->problem->view.stream_count; i++)
+        generator_close(&evaluator->sources[i].generator);
 }
 
 static int drive(struct evaluator *evaluator, const uint32_t *cuts, struct error *error)
