@@ -325,6 +325,14 @@ static int do_configured(struct session *session, const Wire__Message *message, 
         return 0;
     case WIRE__MESSAGE__BODY_PROBE:
         return send_probes(session, message->probe, error);
+    case WIRE__MESSAGE__BODY_SPEED:
+        if (!(message->speed->cpu_share > 0 && message->speed->cpu_share <= 1))
+            return error_set(error, ERROR_RUN, "a speed of %g is not possible", message->speed->cpu_share);
+        work_set_share(session->work, message->speed->cpu_share);
+        return 0;
+    case WIRE__MESSAGE__BODY_DROP:
+        work_drop(session->work);
+        return 0;
     case WIRE__MESSAGE__BODY_HALT:
         work_halt(session->work);
         start_stress(session, &(const Wire__Stress)WIRE__STRESS__INIT);

@@ -620,6 +620,24 @@ void work_halt(struct work *work)
     pthread_mutex_unlock(&work->lock);
 }
 
+void work_drop(struct work *work)
+{
+    struct error why = {0};
+    error_set(&why, ERROR_CANCELLED, "it was dropped before it started");
+    pthread_mutex_lock(&work->lock);
+    while (work->pending_count) {
+        struct pending task = pop_pending(work);
+        free_room(work, &task);
+        answer_task_failed(work, work->streams[task.index].stream, task.task, &why);
+    }
+    pthread_mutex_unlock(&work->lock);
+}
+
+void work_set_share(struct work *work, double cpu_share)
+{
+    compute_set_share(work->compute, cpu_share);
+}
+
 void *work_task_room(struct work *work, uint32_t stream, uint64_t payload_bytes)
 {
     pthread_mutex_lock(&work->lock);

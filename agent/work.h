@@ -40,5 +40,8 @@ bool work_result_fits(struct work *work, uint32_t stream, uint64_t payload_bytes
 int work_start_task(struct work *work, uint32_t stream, uint64_t task, int64_t due_ns);
 /* Forgets tasks that have not started. */
 void work_halt(struct work *work);
+/* The same, telling the controller of each. */
+void work_drop(struct work *work);
+void work_set_share(struct work *work, double cpu_share);
 
 #endif

@@ -18,6 +18,7 @@ struct compute {
     struct instance *instance;
     uint32_t threads;
     struct pacer pacer;
+    _Atomic double cpu_share; /* that the pacer is to have */
     const atomic_bool *stop;
     struct compute_model *models;
 };
@@ -79,7 +80,8 @@ struct compute *compute_open(struct catalogue *catalogue, const struct compute_s
     struct compute *compute = NEW(struct compute);
     compute->instance = instance;
     compute->threads = settings->threads ? settings->threads : 1;
-    compute->pacer.share = settings->cpu_share > 0 ? settings->cpu_share : 1;
+    atomic_init(&compute->cpu_share, settings->cpu_share > 0 ? settings->cpu_share : 1);
+    compute->pacer.share = compute->cpu_share;
     compute->stop = settings->stop;
     return compute;
 }
@@ -364,6 +366,18 @@ static int check_times(const struct compute *compute, uint32_t layers, const int
     return 0;
 }
 
+void compute_set_share(struct compute *compute, double cpu_share)
+{
+    atomic_store_explicit(&compute->cpu_share, cpu_share, memory_order_relaxed);
+}
+
+/* Takes over what compute_set_share said. */
+static bool is_paced(struct compute *compute)
+{
+    compute->pacer.share = atomic_load_explicit(&compute->cpu_share, memory_order_relaxed);
+    return pacer_is_on(&compute->pacer);
+}
+
 static int run_some(struct compute_execution *execution, uint32_t layers, int64_t *layer_ns, struct error *error)
 {
     struct compute *compute = execution->segment->model->compute;
@@ -380,7 +394,8 @@ static int run_some(struct compute_execution *execution, uint32_t layers, int64_
 
 static int run_paced(struct compute_execution *execution, uint32_t layers, int64_t *layer_ns, struct error *error)
 {
-    struct pacer *pacer = &execution->segment->model->compute->pacer;
+    struct compute *compute = execution->segment->model->compute;
+    struct pacer *pacer = &compute->pacer;
     pacer_begin(pacer, clock_now_ns());
     for (uint32_t i = 0; i < layers; i++) {
         int64_t began_ns = clock_now_ns(), used_ns = clock_thread_cpu_ns();
@@ -388,6 +403,7 @@ static int run_paced(struct compute_execution *execution, uint32_t layers, int64
             return -1;
         execution->layers_done++;
         used_ns = clock_thread_cpu_ns() - used_ns;
+        is_paced(compute);
         int64_t cost_ns = pacer_layer(pacer, clock_now_ns() - began_ns, used_ns, i + 1 == layers);
         if (layer_ns)
             layer_ns[i] = cost_ns;
@@ -402,7 +418,7 @@ int compute_run(struct compute_execution *execution, uint32_t layers, int64_t *l
     layers = layers < left ? layers : left;
     if (layers == 0)
         return 0;
-    if (pacer_is_on(&compute->pacer))
+    if (is_paced(compute))
         return run_paced(execution, layers, layer_ns, error);
     uint32_t at_once = compute->stop ? 1 : layers; /* layer by layer where somebody may stop it */
     for (uint32_t i = 0; i < layers; i += at_once) {

@@ -28,6 +28,8 @@ struct compute_settings {
 
 struct compute *compute_open(struct catalogue *catalogue, const struct compute_settings *settings, struct error *error);
 void compute_close(struct compute *compute);
+/* A new share, from the next layer on; from any thread. */
+void compute_set_share(struct compute *compute, double cpu_share);
 const struct instance *compute_instance(const struct compute *compute);
 
 /* "NAME VERSION" of a backend, and in brackets where its times come from if it does not compute: "replay 1.0.0 (estimated)".

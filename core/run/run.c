@@ -59,13 +59,20 @@ static int open_world(struct procedure *run, struct error *error)
 static int check_changes(const struct run_settings *settings, struct error *error)
 {
     const struct world_kind *kind = world_find(settings->scenario->world, error);
-    if (!kind || kind->can_change || !changes_any(settings->scenario))
-        return kind ? 0 : -1;
-    return error_set(
-        error, ERROR_INPUT,
-        "%s: the world \"%s\" cannot yet change conditions while tasks run (events, trace, replan); take them "
-        "out, or use --world sim",
-        settings->scenario->path, kind->name);
+    const struct scenario *scenario = settings->scenario;
+    if (!kind)
+        return -1;
+    if (!kind->can_replan && (scenario->replan_every_ns > 0 || scenario->replan_on_change))
+        return error_set(error, ERROR_INPUT,
+                         "%s: the world \"%s\" cannot yet plan anew while tasks run (replan); take it out, or use "
+                         "--world sim",
+                         scenario->path, kind->name);
+    if (kind->can_change || !changes_any(scenario))
+        return 0;
+    return error_set(error, ERROR_INPUT,
+                     "%s: the world \"%s\" cannot yet change conditions while tasks run (events, trace); take them "
+                     "out, or use --world sim",
+                     scenario->path, kind->name);
 }
 
 static int make_plan(struct procedure *run, struct error *error)

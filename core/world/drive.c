@@ -35,7 +35,7 @@ static int64_t computing_since_ns(const struct stream_run *stream, uint32_t hop,
 {
     for (uint64_t i = stream->first_open; i < stream->next_number; i++) {
         const struct task *task = stream->tasks[i];
-        if (task && task->state == TASK_ON_DEVICE && task->hop == hop)
+        if (task && !task->dead && task->state == TASK_ON_DEVICE && task->hop == hop)
             return task->since_ns > node->computed_ns ? task->since_ns : node->computed_ns;
     }
     return INT64_MAX;
@@ -45,7 +45,8 @@ static int64_t computing_since_ns(const struct stream_run *stream, uint32_t hop,
 static void check_backend(struct drive *drive, const struct stream_run *stream, uint32_t hop, int64_t now_ns)
 {
     struct local_node *node = &drive->world->nodes[stream->way->hops[hop].node];
-    int64_t limit_ns = drive->scenario->silence_ns + PATIENCE_TASKS * node->task_ns;
+    int64_t limit_ns = drive->scenario->silence_ns +
+                       (int64_t)((double)(PATIENCE_TASKS * node->task_ns) / drive_speed(drive, node->peer.node));
     if (node->peer.lost || now_ns - node->computed_ns <= limit_ns)
         return;
     if (node->peer.reader.in_content) { /* it is sending: what it computes next has to wait for that */
@@ -97,33 +98,47 @@ static void end_cancelled(void *context, const struct station_end *end)
 }
 
 /* The node will not speak of the task any more, nor will anything leave its link. */
-static void forget_node(struct task *task, uint32_t node)
+static void forget_node(struct task *task, uint32_t node, bool node_speaks)
 {
-    if (task->owed_by == node)
+    if (task->owed_by == node && !node_speaks)
         task->owed_by = DRIVE_NONE;
     if (task->on_link == task->stream->drive->scenario->link_of_node[node])
         task->on_link = DRIVE_NONE;
+    if (node_speaks && task->state == TASK_GOING_DOWN && task->is_ahead)
+        task->owed_by = node; /* its content may still wait to be sent: the task stays until the end */
 }
 
-static void lose_stream(struct drive *drive, struct stream_run *stream, uint32_t node, const char *cause)
+void drive_fail_tasks(struct stream_run *stream, uint32_t node, bool node_speaks, const char *cause)
 {
-    if (!stream->ended)
-        drive->tasks_of -= stream->spec->task_count - stream->next_number;
-    stream->ended = true;
+    struct drive *drive = stream->drive;
     for (uint64_t i = stream->first_open; i < stream->next_number; i++) {
         struct task *task = stream->tasks[i];
         if (!task)
             continue;
-        forget_node(task, node);
+        forget_node(task, node, node_speaks);
         if (task->dead)
             task_let_go(task);
-        else if (task->state != TASK_COMING_IN || stream->spec->device == node) /* else it is through */
+        else if (task->state != TASK_COMING_IN ||
+                 (stream->spec->device == node && !node_speaks)) /* else it is through */
             task_fail(task, cause);
     }
     drive_enter(drive, drive->scheduler);
     station_cancel_stream(drive->station, stream->index, drive->station_now_ns, end_cancelled, drive);
     drive_leave(drive);
     drive->station_dirty = true;
+}
+
+void drive_end_stream(struct stream_run *stream)
+{
+    if (!stream->ended)
+        stream->drive->tasks_of -= stream->spec->task_count - stream->next_number;
+    stream->ended = true;
+}
+
+static void lose_stream(struct stream_run *stream, uint32_t node, const char *cause)
+{
+    drive_end_stream(stream);
+    drive_fail_tasks(stream, node, false, cause);
 }
 
 void drive_lost(struct drive *drive, struct peer *peer)
@@ -133,7 +148,7 @@ void drive_lost(struct drive *drive, struct peer *peer)
     drive->world->nodes[peer->node].receiving = NULL;
     for (uint32_t i = 0; i < drive->scenario->stream_count; i++) {
         if (local_passes(drive->world, i, peer->node))
-            lose_stream(drive, &drive->streams[i], peer->node, peer->cause);
+            lose_stream(&drive->streams[i], peer->node, peer->cause);
     }
 }
 
@@ -150,7 +165,8 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
 
 static void arm_timer(struct drive *drive)
 {
-    int64_t wake_ns = station_wake_ns(drive->station);
+    int64_t wake_ns = station_wake_ns(drive->station), change_ns = changes_next_ns(drive->changes);
+    wake_ns = change_ns < wake_ns ? change_ns : wake_ns;
     if (wake_ns == drive->timer_ns)
         return;
     drive->timer_ns = wake_ns;
@@ -247,6 +263,7 @@ static void *run_drive(void *argument)
     while (!drive->over && !is_all_done(drive)) {
         event_base_loop(drive->world->base, EVLOOP_ONCE);
         atomic_fetch_add_explicit(&drive->beat, 1, memory_order_relaxed);
+        drive_change(drive, clock_now_ns());
         if (drive->station_dirty && !drive->over)
             tasks_dispatch(drive);
         arm_timer(drive);
@@ -360,6 +377,7 @@ static void close_drive(struct drive *drive)
         payload_layout_free(&drive->streams[i].down);
     }
     free(drive->streams);
+    drive_changes_close(drive);
     monitor_close(&drive->monitor);
     outbox_free(drive->outbox);
     energy_free(drive->energy);
@@ -406,6 +424,7 @@ int drive_run(struct world *world, const struct world_sink *sink, struct error *
     monitor_open(&drive->monitor);
     drive->outbox = outbox_new(most_layers(drive->scenario));
     open_streams(drive);
+    drive_changes_open(drive);
     world->zero_ns = clock_now_ns();
     int status = -1;
     if (open_station(drive, error) == 0 && arrivals_open(drive, error) == 0 && stress_open(drive, error) == 0 &&

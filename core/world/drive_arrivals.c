@@ -91,10 +91,15 @@ static int ask_next(struct stream_run *stream, int64_t now_ns, struct error *err
     }
 }
 
+bool arrivals_react(const struct stream_run *stream)
+{
+    return !stream->arrivals_hook.interval_ns || stream->arrivals_hook.interval_ns(stream->arrivals->self) <= 0;
+}
+
 void arrivals_advance(struct stream_run *stream, int64_t now_ns)
 {
     struct error error = {0};
-    while (!stream->ended && !stream->waiting) {
+    while (!stream->ended && !stream->waiting && stream->away == 0) {
         if (stream->next_number == stream->spec->task_count) {
             stream->ended = true;
             break;
@@ -110,9 +115,11 @@ void arrivals_advance(struct stream_run *stream, int64_t now_ns)
         int64_t due_ns = stream->next_at_ns > INT64_MAX - stream->drive->world->zero_ns
                              ? INT64_MAX
                              : stream->drive->world->zero_ns + stream->next_at_ns;
-        if (due_ns - TELL_AHEAD_NS > now_ns)
+        if (due_ns - TELL_AHEAD_NS > now_ns || stream->next_at_ns >= stream->drive->leave_ns)
             break;
         stream->has_next = false;
+        if (stream->next_at_ns < stream->back_ns && !arrivals_react(stream))
+            continue;
         task_start(stream, due_ns > now_ns + LEAD_NS ? due_ns : now_ns + LEAD_NS);
     }
 }

@@ -5,6 +5,7 @@
 
 #include "core/compute/stress.h"
 #include "core/station/station.h"
+#include "core/world/changes.h"
 #include "core/world/energy.h"
 #include "core/world/local_private.h"
 #include "core/world/outbox.h"
@@ -74,6 +75,8 @@ struct stream_run {
     struct napm_loadgen_arrivals arrivals_hook;
     bool waiting; /* for a completion, before it can say when the next task comes */
     bool has_next, ended;
+    uint32_t away; /* so many nodes of its way have left: it starts nothing */
+    int64_t back_ns; /* when the last of them returned: what was due before is skipped */
     int64_t next_at_ns;
     uint64_t next_number, first_open, open_count; /* tasks made; oldest that may be unfinished; unfinished */
     struct task **tasks; /* by number; NULL: not made yet, or over */
@@ -93,6 +96,9 @@ struct drive {
     int timer_fd; /* for station_wake_ns */
     struct event *timer, *sample_timer;
     int64_t timer_ns;
+    struct changes *changes; /* NULL: nothing changes */
+    bool *left; /* by node */
+    int64_t leave_ns; /* when the next node leaves: no task is told before that is due later; INT64_MAX: none does */
     struct energy *energy; /* NULL: no power models */
     struct monitor monitor;
     struct stress *stress; /* of the station */
@@ -121,6 +127,12 @@ static inline void drive_leave(struct drive *drive)
     atomic_store_explicit(&drive->inside, NULL, memory_order_relaxed);
 }
 
+/* The stream starts no more tasks. */
+void drive_end_stream(struct stream_run *stream);
+
+/* Fails what a stream has under way: the node has gone; `node_speaks` if it only left, and tells what it drops. */
+void drive_fail_tasks(struct stream_run *stream, uint32_t node, bool node_speaks, const char *cause);
+
 /* Ends the drive as failed. */
 void drive_fail(struct drive *drive, const struct error *why);
 
@@ -129,9 +141,16 @@ int arrivals_open(struct drive *drive, struct error *error);
 void arrivals_close(struct drive *drive);
 void arrivals_advance(struct stream_run *stream, int64_t now_ns); /* starts tasks that are due soon */
 void arrivals_completed(struct stream_run *stream, uint64_t number, bool failed, int64_t now_ns);
+bool arrivals_react(const struct stream_run *stream); /* the next start follows an end, not the clock */
 int stress_open(struct drive *drive, struct error *error); /* asks the generators for their levels */
 void stress_begin(struct drive *drive); /* once the run's clock is known */
 void stress_close(struct drive *drive);
+
+/* ---- local_changes.c: the scenario's events and traces */
+void drive_changes_open(struct drive *drive);
+void drive_changes_close(struct drive *drive);
+void drive_change(struct drive *drive, int64_t now_ns); /* carries out what is due */
+double drive_speed(const struct drive *drive, uint32_t node); /* beside what it was profiled with */
 
 /* ---- drive_tasks.c: the way of a task */
 bool task_sends_up(const struct stream_run *stream,

@@ -489,6 +489,11 @@ int drive_frame_end(struct drive *drive, struct peer *peer, const struct frame_h
         drive_work_done(drive, workers_await(drive->world->workers, true));
     if (drive->streams[header->stream].tasks[header->task] != task)
         return 0; /* it had failed, and was only waited for */
+    if (task->dead) {
+        task->owed_by = DRIVE_NONE;
+        task_let_go(task);
+        return 0;
+    }
     task->returned = true;
     task->ended_ns = header->ended_ns;
     if (task->state == TASK_AT_STATION)
@@ -558,6 +563,10 @@ static void leave_station(struct task *task)
 {
     struct stream_run *stream = task->stream;
     if (task->failing) {
+        if (task->sent_down) { /* the device will say that it has the result */
+            task->state = TASK_COMING_IN;
+            task->owed_by = stream->spec->device;
+        }
         end_task(task, TASK_FAILED, task->cause);
         return;
     }

@@ -860,6 +860,7 @@ static void local_close(struct world *world)
 
 const struct world_kind local_world = {.name = "local",
                                        .summary = "agent processes on this machine, links shaped in user space",
+                                       .can_change = true,
                                        .open = local_open,
                                        .facts = local_facts,
                                        .profile = local_profile,

@@ -175,3 +175,14 @@ void shaper_drop(struct shaper *shaper, uint32_t link)
     link_drop(group->net, place->index, not_before(group, clock_now_ns()), NULL, NULL);
     arm(shaper);
 }
+
+void shaper_change(struct shaper *shaper, uint32_t link, enum link_direction direction,
+                   const struct link_conditions *conditions)
+{
+    struct place *place = &shaper->places[link];
+    struct group *group = &shaper->groups[place->group];
+    if (!is_free(conditions))
+        place->direct[direction] = false; /* and never again: frames sent before must not be overtaken */
+    link_change(group->net, place->index, direction, conditions, not_before(group, clock_now_ns()));
+    arm(shaper);
+}

@@ -31,6 +31,10 @@ bool shaper_is_direct(const struct shaper *shaper, uint32_t link, enum link_dire
 bool shaper_send(struct shaper *shaper, uint32_t link, enum link_direction direction, uint64_t bytes, int64_t sent_ns,
                  void *frame);
 
+/* New conditions from now on (see link_change). What was direct stays so only as long as they are none. */
+void shaper_change(struct shaper *shaper, uint32_t link, enum link_direction direction,
+                   const struct link_conditions *conditions);
+
 /* Forgets the frames in flight of one link. */
 void shaper_drop(struct shaper *shaper, uint32_t link);
 

@@ -71,6 +71,7 @@ const struct world_kind sim_world = {
     .summary = "virtual time, over measured or estimated layer times",
     .is_virtual = true,
     .can_change = true,
+    .can_replan = true,
     .open = sim_open,
     .facts = sim_facts,
     .profile_source = sim_profile_source,

@@ -67,6 +67,12 @@ void workers_cancel(struct workers *workers)
     pthread_mutex_unlock(&workers->sleep_lock);
 }
 
+void workers_set_share(struct workers *workers, double cpu_share)
+{
+    for (uint32_t i = 0; i < workers->count; i++)
+        compute_set_share(workers->items[i].compute, cpu_share);
+}
+
 /* ---- work, on the worker's thread */
 
 static int profile(struct worker *worker, struct worker_item *item)

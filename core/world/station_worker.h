@@ -66,6 +66,9 @@ void workers_close(struct workers *workers);
 /* From now on work fails with ERROR_CANCELLED instead of going on. */
 void workers_cancel(struct workers *workers);
 
+/* The share of the processor from the next layer on. */
+void workers_set_share(struct workers *workers, double cpu_share);
+
 uint32_t workers_count(const struct workers *workers);
 const struct instance *workers_instance(const struct workers *workers);
 void workers_post(struct workers *workers, uint32_t worker, struct worker_item *item);

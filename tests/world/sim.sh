@@ -127,7 +127,6 @@ refused "a trace that goes back in time" 'bad\.csv:2: times have to ascend' base
 refused "a trace that does not exist" 'missing\.csv' base.cfg --set links.pi1.trace=missing.csv
 refused "an event of a node that does not exist" "'node' names 'pj7'" base.cfg --set 'events=({at="1s"; node="pj7"; state="leave";})'
 refused "a profile that does not exist" 'nosuch\.json' profile.cfg --set nodes.pi.profile=nosuch.json
-refused "events in the local world" 'base\.cfg: .*--world sim' base.cfg --world local \
-    --set 'events=({at="1s"; node="pi1"; state="leave";})'
+refused "new plans in the local world" 'base\.cfg: .*replan.*--world sim' base.cfg --world local --set replan.every=1s
 refused "a world that does not exist" 'mars' base.cfg --world mars
 done_testing

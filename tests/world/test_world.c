@@ -607,6 +607,130 @@ static void test_an_agent_that_cannot_be_set_up_is_named(void **state)
     assert_no_children();
 }
 
+/* ---- changes in mid-run */
+
+/* The mean of something over the tasks that started in a span of the run's clock. */
+static double mean_between(const struct trial *trial, int64_t (*of)(const struct task_record *record), int64_t from_ns,
+                           int64_t until_ns)
+{
+    double sum = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < trial->tasks.count; i++) {
+        const struct task_record *record = &trial->tasks.items[i].record;
+        if (record->status != TASK_OK || record->started_ns < from_ns || record->started_ns >= until_ns)
+            continue;
+        sum += (double)of(record);
+        count++;
+    }
+    assert_true(count > 0);
+    return sum / (double)count;
+}
+
+static int64_t transmit_of(const struct task_record *record)
+{
+    return record->phase_ns[PHASE_TRANSMIT];
+}
+
+static int64_t device_compute_of(const struct task_record *record)
+{
+    return record->device_compute_ns;
+}
+
+static void test_a_link_changes_when_the_scenario_says_so(void **state)
+{
+    struct trial trial;
+    struct error error = {0};
+    (void)state;
+    trial_make(&trial, "tiny-cnn",
+               HEAD ONE_DEVICE STREAM(80, "") "events = ( { at = \"100ms\"; link = \"pi\"; delay = \"30ms\"; },\n"
+                                              "  { at = \"200ms\"; link = \"pi\"; delay = \"1ms\"; } );\n");
+    assert_int_equal(trial_run(&trial, 0, &error), 0);
+    assert_int_equal(trial_count(&trial, TASK_OK), 80);
+    assert_phases_add_up(&trial);
+    assert_true(mean_between(&trial, transmit_of, 0, 90 * NS_PER_MS) < 15e6);
+    assert_true(mean_between(&trial, transmit_of, 102 * NS_PER_MS, 195 * NS_PER_MS) >= 30e6);
+    assert_true(mean_between(&trial, transmit_of, 240 * NS_PER_MS, INT64_MAX) < 15e6);
+    trial_end(&trial);
+}
+
+static void test_a_node_slows_when_the_scenario_says_so(void **state)
+{
+    struct trial trial;
+    struct error error = {0};
+    (void)state;
+    trial_make(&trial, "tiny-cnn",
+               HEAD ONE_DEVICE STREAM(100, "") "events = ( { at = \"200ms\"; node = \"pi\"; cpu = 0.05; } );\n");
+    if (trial_run(&trial, layers_of(&trial), &error))
+        fail_msg("%s", error.text);
+    assert_int_equal(trial_count(&trial, TASK_OK), 100);
+    assert_true(mean_between(&trial, device_compute_of, 210 * NS_PER_MS, INT64_MAX) >
+                5 * mean_between(&trial, device_compute_of, 0, 190 * NS_PER_MS));
+    trial_end(&trial);
+}
+
+/* Two devices, of which one is away from 100 to 200 ms; a link whose delay keeps tasks under way at any time. */
+static void leave_and_return(const char *link, uint32_t cut, size_t least_failed)
+{
+    struct trial trial;
+    struct error error = {0};
+    char *text = text_format(
+        HEAD "nodes = ( { name = \"station\"; role = \"station\"; }, { name = \"pi\"; }, { name = \"pj\"; } );\n"
+             "links = ( { from = \"pi\"; %s }, { from = \"pj\"; } );\n"
+             "events = ( { at = \"100ms\"; node = \"pi\"; state = \"leave\"; },\n"
+             "  { at = \"200ms\"; node = \"pi\"; state = \"return\"; } );\n"
+             "streams = ( { device = \"pi\"; model = \"model.onnx\"; tasks = 60; arrivals = { plugin = \"periodic\"; "
+             "period = \"3ms\"; }; }, { device = \"pj\"; model = \"model.onnx\"; tasks = 60; arrivals = { plugin = "
+             "\"periodic\"; period = \"5ms\"; }; } );\n",
+        link);
+    trial_make(&trial, "tiny-cnn", text);
+    free(text);
+    if (trial_run(&trial, cut < layers_of(&trial) ? cut : layers_of(&trial), &error))
+        fail_msg("%s", error.text);
+    assert_int_equal(trial.tasks.count, 120);
+    assert_int_equal(trial.nodes_lost, 0);
+    assert_phases_add_up(&trial);
+    uint32_t after = 0;
+    for (size_t i = 0; i < trial.tasks.count; i++) {
+        const struct task_record *record = &trial.tasks.items[i].record;
+        if (record->stream == 1 || record->started_ns >= 200 * NS_PER_MS)
+            assert_int_equal(record->status, TASK_OK);
+        if (record->stream == 1)
+            continue;
+        assert_false(record->started_ns >= 101 * NS_PER_MS && record->started_ns < 200 * NS_PER_MS);
+        after += record->started_ns >= 200 * NS_PER_MS;
+        if (record->status == TASK_FAILED)
+            assert_string_equal(trial.tasks.items[i].cause, "pi left by the scenario at 100 ms");
+    }
+    assert_true(after >= 20);
+    assert_true(trial_count(&trial, TASK_FAILED) >= least_failed);
+    trial_end(&trial);
+    assert_no_children();
+}
+
+static void test_a_device_leaves_and_returns(void **state)
+{
+    (void)state;
+    leave_and_return("delay = \"20ms\";", 0, 3);
+    leave_and_return("delay = \"20ms\";", UINT32_MAX, 0);
+    leave_and_return("", 0, 0);
+    leave_and_return("down = { delay = \"20ms\"; };", 1, 3);
+}
+
+static void test_a_device_that_leaves_for_good_ends_its_streams(void **state)
+{
+    struct trial trial;
+    struct error error = {0};
+    (void)state;
+    trial_make(
+        &trial, "tiny-cnn",
+        HEAD ONE_DEVICE STREAM(60000, "") "events = ( { at = \"100ms\"; node = \"pi\"; state = \"leave\"; } );\n");
+    assert_int_equal(trial_run(&trial, 0, &error), 0);
+    assert_true(trial_count(&trial, TASK_OK) > 10);
+    assert_true(trial.tasks.count <= 26);
+    assert_int_equal(trial.nodes_lost, 0);
+    trial_end(&trial);
+}
+
 static void test_unknown_worlds_are_named_with_the_nearest(void **state)
 {
     struct error error = {0};
@@ -638,6 +762,10 @@ int main(void)
         cmocka_unit_test(test_strangers_are_refused_and_the_run_goes_on),
         cmocka_unit_test(test_agents_end_when_the_controller_is_killed),
         cmocka_unit_test(test_an_agent_that_cannot_be_set_up_is_named),
+        cmocka_unit_test(test_a_link_changes_when_the_scenario_says_so),
+        cmocka_unit_test(test_a_node_slows_when_the_scenario_says_so),
+        cmocka_unit_test(test_a_device_leaves_and_returns),
+        cmocka_unit_test(test_a_device_that_leaves_for_good_ends_its_streams),
         cmocka_unit_test(test_unknown_worlds_are_named_with_the_nearest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
