@@ -16,6 +16,9 @@
 
 struct compute {
     struct instance *instance;
+    struct napm_backend_batch batch; /* its function is NULL where the backend has no such extension */
+    void **handles; /* room for those of the largest batch so far */
+    uint32_t handle_room;
     uint32_t threads;
     struct pacer pacer;
     _Atomic double cpu_share; /* that the pacer is to have */
@@ -79,6 +82,7 @@ struct compute *compute_open(struct catalogue *catalogue, const struct compute_s
         return NULL;
     struct compute *compute = NEW(struct compute);
     compute->instance = instance;
+    instance_extension(instance, NAPM_BACKEND_BATCH, &compute->batch, sizeof(compute->batch));
     compute->threads = settings->threads ? settings->threads : 1;
     atomic_init(&compute->cpu_share, settings->cpu_share > 0 ? settings->cpu_share : 1);
     compute->pacer.share = compute->cpu_share;
@@ -143,6 +147,7 @@ void compute_close(struct compute *compute)
     while (compute->models)
         compute_release(compute->models);
     instance_close(compute->instance);
+    free(compute->handles);
     free(compute);
 }
 
@@ -378,30 +383,69 @@ static bool is_paced(struct compute *compute)
     return pacer_is_on(&compute->pacer);
 }
 
-static int run_some(struct compute_execution *execution, uint32_t layers, int64_t *layer_ns, struct error *error)
+/* Each by itself, layer by layer: the next one finds the layer's weights where this one has left them. */
+static int32_t run_in_turn(struct compute *compute, struct compute_execution *const *batch, uint32_t count,
+                           uint32_t layers, int64_t *layer_ns)
 {
-    struct compute *compute = execution->segment->model->compute;
+    int32_t status = NAPM_OK;
+    for (uint32_t layer = 0; layer < layers && status >= 0; layer++) {
+        int64_t began_ns = clock_now_ns();
+        for (uint32_t i = 0; i < count && status >= 0; i++)
+            CALL(compute, status, run(compute->instance->self, batch[i]->handle, 1, NULL));
+        if (layer_ns)
+            layer_ns[layer] = clock_now_ns() - began_ns;
+    }
+    return status;
+}
+
+static int32_t run_together(struct compute *compute, struct compute_execution *const *batch, uint32_t count,
+                            uint32_t layers, int64_t *layer_ns)
+{
+    if (count > compute->handle_room) {
+        compute->handles = memory_resize(compute->handles, count, sizeof(*compute->handles));
+        compute->handle_room = count;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        compute->handles[i] = batch[i]->handle;
+    instance_lock(compute->instance);
+    int32_t status = compute->batch.run(compute->instance->self, compute->handles, count, layers, layer_ns);
+    instance_unlock(compute->instance);
+    return status;
+}
+
+static int run_some(struct compute_execution *const *batch, uint32_t count, uint32_t layers, int64_t *layer_ns,
+                    struct error *error)
+{
+    const struct compute_execution *first = batch[0];
+    struct compute *compute = first->segment->model->compute;
     int32_t status;
     if (compute->stop && atomic_load_explicit(compute->stop, memory_order_relaxed))
         return error_set(error, ERROR_CANCELLED, "cancelled");
-    CALL(compute, status, run(compute->instance->self, execution->handle, layers, layer_ns));
+    if (count == 1)
+        CALL(compute, status, run(compute->instance->self, first->handle, layers, layer_ns));
+    else if (compute->batch.run)
+        status = run_together(compute, batch, count, layers, layer_ns);
+    else
+        status = run_in_turn(compute, batch, count, layers, layer_ns);
+    for (uint32_t i = 0; i < count && status >= 0; i++)
+        batch[i]->layers_done += layers;
     if (status >= 0)
         return layer_ns ? check_times(compute, layers, layer_ns, error) : 0;
-    uint32_t first = execution->segment->first + execution->layers_done;
     instance_error(compute->instance, status, "running a task", error);
-    return error_prefix(error, "%s, from layer %u on", model_path(execution->segment->model->model), first);
+    return error_prefix(error, "%s, from layer %u on", model_path(first->segment->model->model),
+                        first->segment->first + first->layers_done);
 }
 
-static int run_paced(struct compute_execution *execution, uint32_t layers, int64_t *layer_ns, struct error *error)
+static int run_paced(struct compute_execution *const *batch, uint32_t count, uint32_t layers, int64_t *layer_ns,
+                     struct error *error)
 {
-    struct compute *compute = execution->segment->model->compute;
+    struct compute *compute = batch[0]->segment->model->compute;
     struct pacer *pacer = &compute->pacer;
     pacer_begin(pacer, clock_now_ns());
     for (uint32_t i = 0; i < layers; i++) {
         int64_t began_ns = clock_now_ns(), used_ns = clock_thread_cpu_ns();
-        if (run_some(execution, 1, NULL, error))
+        if (run_some(batch, count, 1, NULL, error))
             return -1;
-        execution->layers_done++;
         used_ns = clock_thread_cpu_ns() - used_ns;
         is_paced(compute);
         int64_t cost_ns = pacer_layer(pacer, clock_now_ns() - began_ns, used_ns, i + 1 == layers);
@@ -411,22 +455,27 @@ static int run_paced(struct compute_execution *execution, uint32_t layers, int64
     return 0;
 }
 
-int compute_run(struct compute_execution *execution, uint32_t layers, int64_t *layer_ns, struct error *error)
+int compute_run_batch(struct compute_execution *const *batch, uint32_t count, uint32_t layers, int64_t *layer_ns,
+                      struct error *error)
 {
-    struct compute *compute = execution->segment->model->compute;
-    uint32_t left = execution->segment->last - execution->segment->first - execution->layers_done;
+    const struct compute_execution *first = batch[0];
+    struct compute *compute = first->segment->model->compute;
+    uint32_t left = first->segment->last - first->segment->first - first->layers_done;
     layers = layers < left ? layers : left;
     if (layers == 0)
         return 0;
     if (is_paced(compute))
-        return run_paced(execution, layers, layer_ns, error);
+        return run_paced(batch, count, layers, layer_ns, error);
     uint32_t at_once = compute->stop ? 1 : layers; /* layer by layer where somebody may stop it */
-    for (uint32_t i = 0; i < layers; i += at_once) {
-        if (run_some(execution, at_once, layer_ns ? layer_ns + i : NULL, error))
+    for (uint32_t i = 0; i < layers; i += at_once)
+        if (run_some(batch, count, at_once, layer_ns ? layer_ns + i : NULL, error))
             return -1;
-        execution->layers_done += at_once;
-    }
     return 0;
+}
+
+int compute_run(struct compute_execution *execution, uint32_t layers, int64_t *layer_ns, struct error *error)
+{
+    return compute_run_batch(&execution, 1, layers, layer_ns, error);
 }
 
 int compute_outputs(struct compute_execution *execution, const void **outputs, struct error *error)
@@ -487,21 +536,30 @@ static void **make_inputs(const struct model *model, struct error *error)
     return inputs;
 }
 
-static int pass(struct compute_execution *execution, void *const *by_model_input, int64_t *layer_ns,
-                struct error *error)
+static int start_pass(struct compute_execution *execution, void *const *by_model_input, struct error *error)
 {
     const struct model_part *part = &execution->segment->part;
     const struct napm_model *view = model_view(execution->segment->model->model);
     const void **arriving = NEW_ARRAY(const void *, part->arriving_count);
-    const void **leaving = NEW_ARRAY(const void *, part->leaving_count);
     for (uint32_t i = 0; i < part->arriving_count; i++)
         arriving[i] = by_model_input[index_of(view->inputs, view->input_count, part->arriving[i])];
     int status = compute_start(execution, arriving, error);
-    if (status == 0)
-        status = compute_run(execution, part->spec.layer_count, layer_ns, error);
-    if (status == 0)
-        status = compute_outputs(execution, leaving, error);
     free(arriving);
+    return status;
+}
+
+static int pass(struct compute_execution *const *batch, uint32_t count, void *const *by_model_input, int64_t *layer_ns,
+                struct error *error)
+{
+    const struct model_part *part = &batch[0]->segment->part;
+    const void **leaving = NEW_ARRAY(const void *, part->leaving_count);
+    int status = 0;
+    for (uint32_t i = 0; i < count && status == 0; i++)
+        status = start_pass(batch[i], by_model_input, error);
+    if (status == 0)
+        status = compute_run_batch(batch, count, part->spec.layer_count, layer_ns, error);
+    for (uint32_t i = 0; i < count && status == 0; i++)
+        status = compute_outputs(batch[i], leaving, error);
     free(leaving);
     return status;
 }
@@ -518,11 +576,11 @@ static void rest(uint8_t *others)
         others[i]++;
 }
 
-static int run_passes(struct compute_execution *execution, void *const *inputs, uint32_t warmups, uint32_t repeats,
-                      int64_t *times, void (*progress)(void *context, uint32_t done, uint32_t of), void *context,
-                      struct error *error)
+static int run_passes(struct compute_execution *const *batch, uint32_t count, void *const *inputs, uint32_t warmups,
+                      uint32_t repeats, int64_t *times, void (*progress)(void *context, uint32_t done, uint32_t of),
+                      void *context, struct error *error)
 {
-    uint32_t layers = execution->segment->part.spec.layer_count;
+    uint32_t layers = batch[0]->segment->part.spec.layer_count;
     uint8_t *others = memory_try_aligned(REST_BYTES);
     int status = 0;
     if (others)
@@ -531,7 +589,7 @@ static int run_passes(struct compute_execution *execution, void *const *inputs, 
         int64_t *here = i < warmups ? times : times + (size_t)(i - warmups) * layers;
         if (i >= warmups)
             rest(others);
-        status = pass(execution, inputs, here, error);
+        status = pass(batch, count, inputs, here, error);
         if (status == 0 && progress)
             progress(context, i + 1, warmups + repeats);
     }
@@ -539,20 +597,32 @@ static int run_passes(struct compute_execution *execution, void *const *inputs, 
     return status;
 }
 
-int compute_profile(struct compute_model *model, uint32_t warmups, uint32_t repeats, int64_t *layer_ns,
-                    void (*progress)(void *context, uint32_t done, uint32_t of), void *context, struct error *error)
+/* Takes as many as there is room for: less than `count` on an error. */
+static uint32_t take_executions(struct compute_segment *segment, struct compute_execution **batch, uint32_t count,
+                                struct error *error)
+{
+    uint32_t taken = 0;
+    while (taken < count && (batch[taken] = compute_execution_take(segment, error)) != NULL)
+        taken++;
+    return taken;
+}
+
+int compute_profile_batch(struct compute_model *model, uint32_t batch, uint32_t warmups, uint32_t repeats,
+                          int64_t *layer_ns, void (*progress)(void *context, uint32_t done, uint32_t of), void *context,
+                          struct error *error)
 {
     uint32_t layers = model_view(model->model)->layer_count;
     if (repeats == 0)
         return error_set(error, ERROR_INPUT, "a profile needs at least one pass");
     struct compute_segment *segment = compute_segment(model, 0, layers, error);
-    struct compute_execution *execution = segment ? compute_execution_take(segment, error) : NULL;
-    void **inputs = execution ? make_inputs(model->model, error) : NULL;
+    struct compute_execution **executions = NEW_ARRAY(struct compute_execution *, batch);
+    uint32_t taken = segment ? take_executions(segment, executions, batch, error) : 0;
+    void **inputs = taken == batch ? make_inputs(model->model, error) : NULL;
     int status = -1;
     if (inputs) {
         int64_t *times = NEW_ARRAY(int64_t, (size_t)repeats * layers);
         int64_t *one = NEW_ARRAY(int64_t, repeats);
-        status = run_passes(execution, inputs, warmups, repeats, times, progress, context, error);
+        status = run_passes(executions, batch, inputs, warmups, repeats, times, progress, context, error);
         for (uint32_t layer = 0; status == 0 && layer < layers; layer++) {
             for (uint32_t i = 0; i < repeats; i++)
                 one[i] = times[(size_t)i * layers + layer];
@@ -564,6 +634,14 @@ int compute_profile(struct compute_model *model, uint32_t warmups, uint32_t repe
         free(times);
         free(one);
     }
-    compute_execution_put(execution);
+    for (uint32_t i = 0; i < taken; i++)
+        compute_execution_put(executions[i]);
+    free(executions);
     return status;
+}
+
+int compute_profile(struct compute_model *model, uint32_t warmups, uint32_t repeats, int64_t *layer_ns,
+                    void (*progress)(void *context, uint32_t done, uint32_t of), void *context, struct error *error)
+{
+    return compute_profile_batch(model, 1, warmups, repeats, layer_ns, progress, context, error);
 }

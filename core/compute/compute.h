@@ -63,11 +63,21 @@ void compute_execution_put(struct compute_execution *execution);
 int compute_start(struct compute_execution *execution, const void *const *inputs, struct error *error);
 /* Runs the next `layers` layers, paced; layer_ns (may be NULL) receives the paced time of each. */
 int compute_run(struct compute_execution *execution, uint32_t layers, int64_t *layer_ns, struct error *error);
+/*
+ * The same for several executions of one segment that have run equally many layers: together where the backend can, else
+ * in turn, layer by layer. layer_ns receives the time of each layer for all of them.
+ */
+int compute_run_batch(struct compute_execution *const *batch, uint32_t count, uint32_t layers, int64_t *layer_ns,
+                      struct error *error);
 /* After the last layer: one pointer for each tensor that leaves (model_part.leaving), valid until the next start. */
 int compute_outputs(struct compute_execution *execution, const void **outputs, struct error *error);
 
 /* Median paced time of every layer over `repeats` passes after `warmups`; calls `progress` (may be NULL) after each pass. */
 int compute_profile(struct compute_model *model, uint32_t warmups, uint32_t repeats, int64_t *layer_ns,
                     void (*progress)(void *context, uint32_t done, uint32_t of), void *context, struct error *error);
+/* The same for batches of so many. */
+int compute_profile_batch(struct compute_model *model, uint32_t batch, uint32_t warmups, uint32_t repeats,
+                          int64_t *layer_ns, void (*progress)(void *context, uint32_t done, uint32_t of), void *context,
+                          struct error *error);
 
 #endif

@@ -314,7 +314,7 @@ static void begin_record(struct flow_task *record, uint32_t stream, uint64_t num
     record->number = number;
     record->started_ns = record->ended_ns = now_ns;
     record->local_ns = record->transmit_ns = record->queue_ns = record->remote_ns = record->return_ns = 0;
-    record->device_wait_ns = record->station_ns = 0;
+    record->device_wait_ns = record->station_ns = record->station_work_ns = 0;
     record->energy_j = 0;
     record->failure = NULL;
 }
@@ -367,12 +367,12 @@ static int end_extra_way(struct flow *flow, uint32_t number)
     return arrive(flow, task, (enum link_direction)(number % 2));
 }
 
-static int end_slice(struct flow *flow, uint32_t worker)
+static int end_slice_of(struct flow *flow, struct task *task, uint32_t batch)
 {
     struct station_end end;
-    struct task *task = flow->workers[worker].task;
+    task->record.station_work_ns += (flow->now_ns - task->slice_began_ns) / batch;
     flow->event_count++;
-    int done = station_slice_done(flow->station, flow->workers[worker].job, flow->now_ns, &end, flow->error);
+    int done = station_slice_done(flow->station, task->job, flow->now_ns, &end, flow->error);
     if (done <= 0)
         return done;
     tell_computed(flow, task, flow->setup.station, end.running_ns);
@@ -385,6 +385,17 @@ static int end_slice(struct flow *flow, uint32_t worker)
     task->record.queue_ns += flow->now_ns - task->since_ns - end.running_ns;
     task->record.slices = end.slices;
     return stream_of(flow, task)->result_returns ? go_down(flow, task) : end_task(flow, task);
+}
+
+static int end_slice(struct flow *flow, uint32_t worker)
+{
+    uint32_t batch = 0;
+    for (const struct task *task = flow->workers[worker].first; task; task = task->next)
+        batch++;
+    while (flow->workers[worker].first)
+        if (end_slice_of(flow, flow_take_first(&flow->workers[worker]), batch) != 0)
+            return -1;
+    return 0;
 }
 
 static int take_event(struct flow *flow)
@@ -400,19 +411,36 @@ static int take_event(struct flow *flow)
     return start_task(flow, source - flow->first_stream);
 }
 
+/* Time of a slice that `further` other tasks run together with. */
+static int64_t slice_ns(const struct flow_stream *stream, uint32_t first, uint32_t last, uint32_t further)
+{
+    const int64_t *until_ns = stream->station_until_ns;
+    const int64_t *more_ns = stream->batch_until_ns ? stream->batch_until_ns : until_ns;
+    return until_ns[last] - until_ns[first] + (int64_t)further * (more_ns[last] - more_ns[first]);
+}
+
 /* Gives the station's free workers what its scheduler picks. Returns the number of slices begun, or -1. */
 static int dispatch(struct flow *flow)
 {
     struct station_slice slice;
     struct node_state *node = &flow->nodes[flow->setup.station];
     int answer, begun = 0;
+    uint32_t further = 0;
     while ((answer = station_dispatch(flow->station, flow->now_ns, &slice, flow->error)) > 0) {
         struct task *task = slice.user;
         const struct flow_stream *stream = stream_of(flow, task);
-        const int64_t *until_ns = stream->station_until_ns + last_cut(stream, task) + slice.first_layer;
-        flow->workers[slice.worker] = (struct worker){slice.job, task};
-        expect(flow, slice.worker, flow->now_ns + computing_ns(node, until_ns[slice.layer_count] - until_ns[0]));
+        uint32_t first = last_cut(stream, task) + slice.first_layer;
+        task->job = slice.job;
+        task->slice_began_ns = flow->now_ns;
+        append(&flow->workers[slice.worker], task);
         begun++;
+        if (slice.more) {
+            further++;
+            continue;
+        }
+        int64_t ns = slice_ns(stream, first, first + slice.layer_count, further);
+        expect(flow, slice.worker, flow->now_ns + computing_ns(node, ns));
+        further = 0;
     }
     return answer < 0 ? -1 : begun;
 }
@@ -543,6 +571,7 @@ static void reset(struct flow *flow)
     link_net_reset(flow->net);
     reset_nodes(flow);
     memset(flow->streams, 0, setup->stream_count * sizeof(*flow->streams));
+    memset(flow->workers, 0, setup->workers * sizeof(*flow->workers));
     memset(flow->directions, 0, 2 * (size_t)setup->link_count * sizeof(*flow->directions));
     for (uint32_t i = 0; i < 2 * setup->link_count; i++)
         flow->instant[i] = is_instant(&setup->links[i / 2].conditions[i % 2]);
@@ -596,7 +625,7 @@ struct flow *flow_new(const struct flow_setup *setup)
         flow->nodes[i].variation = setup->variation[i];
     flow->directions = NEW_ARRAY(struct queue, 2 * (size_t)setup->link_count);
     flow->instant = NEW_ARRAY(bool, 2 * (size_t)setup->link_count);
-    flow->workers = NEW_ARRAY(struct worker, setup->workers);
+    flow->workers = NEW_ARRAY(struct queue, setup->workers);
     flow->net = link_net_new(setup->links, setup->link_count, setup->seed);
     return flow;
 }

@@ -42,6 +42,7 @@ struct flow_stream {
     uint32_t model; /* for schedulers: jobs of equal models may be alike */
     const int64_t *station_layer_ns; /* time of each layer at the station */
     const int64_t *station_until_ns; /* by c: time of the layers before c at the station */
+    const int64_t *batch_until_ns; /* the same of what each further task of a batch adds; NULL: as much as by itself */
     const uint64_t *cut_bytes; /* by c: what is sent up; at layer_count nothing, unless result_to_station */
     uint64_t result_bytes;
     int64_t deadline_ns; /* relative, 0: none */
@@ -74,6 +75,7 @@ struct flow_task {
     int64_t local_ns, transmit_ns, queue_ns, remote_ns, return_ns; /* relays: computing in remote, waiting in queue */
     int64_t device_wait_ns; /* the part of local_ns spent waiting for the device */
     int64_t station_ns; /* the part of remote_ns at the station */
+    int64_t station_work_ns; /* its share of that: less where it ran in a batch */
     const uint32_t *cuts; /* those that it ran with, by hop: see flow_run */
     double energy_j; /* the driver's to add up; 0 at the start */
     const char *failure; /* NULL: it has a result */

@@ -18,6 +18,8 @@ struct task {
     struct flow_task record;
     int64_t since_ns; /* start of what it is in */
     int64_t due_ns; /* in a direction's queue: when it arrives */
+    uint64_t job; /* in a slice: the station's number of it */
+    int64_t slice_began_ns;
     uint16_t hop; /* where it is; on a link: the lower end */
     bool dead; /* it has been reported as failed: to be dropped where it next comes up */
 };
@@ -44,11 +46,6 @@ struct node_state {
     bool away;
 };
 
-struct worker {
-    uint64_t job;
-    struct task *task;
-};
-
 /*
  * Sources of events. Each has at most one event in the heap, so that the heap never grows: workers, devices,
  * directions of links (frames that the net has delivered and that travel on for their extra time), streams.
@@ -62,7 +59,7 @@ struct flow {
     struct node_state *nodes;
     struct queue *directions; /* 2 * link + direction */
     bool *instant; /* 2 * link + direction: what is sent is there, the net need not be asked */
-    struct worker *workers;
+    struct queue *workers; /* the tasks of each one's batch, which is seldom more than one task */
     struct link_net *net;
     struct station *station;
     int64_t now_ns;

@@ -654,6 +654,7 @@ static void prepare_stream(struct evaluator *evaluator, uint32_t i)
         .layer_count = layers,
         .station_layer_ns = station_ns ? station_ns : ARENA_ARRAY(arena, int64_t, layers),
         .station_until_ns = sums(arena, station_ns, layers),
+        .batch_until_ns = stream->batch_ns ? sums(arena, stream->batch_ns, layers) : NULL,
         .cut_bytes = bytes,
         .result_bytes = stream->result_bytes,
         .deadline_ns = stream->deadline_ns,

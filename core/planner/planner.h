@@ -18,6 +18,7 @@ struct planner;
 
 /*
  * `layer_ns[node][model]` points to that model's measured layer times on that node, or is NULL where not profiled.
+ * One row more stands behind the nodes': by model, what each further job of a batch adds at the station; or NULL.
  * Everything given stays valid and unchanged until planner_free. Makes scheduler and arrival instances of its own for
  * the evaluator, in virtual time. `cancel` may be NULL.
  */

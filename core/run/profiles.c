@@ -12,11 +12,15 @@
 #include "core/base/log.h"
 #include "core/base/memory.h"
 
+/* What a batch's further jobs add is measured as the mean of three of them. */
+#define BATCH 4
+
 /* What one profile is of. */
 struct subject {
     const struct scenario_node *node;
     const struct scenario_model *model;
     uint32_t node_index, model_index;
+    uint32_t batch; /* 1: no batch */
 };
 
 /* A file that an option names may change under the same name: its contents belong to the conditions too. */
@@ -68,13 +72,15 @@ static char *describe_conditions(const struct run_settings *settings, const stru
         *end = ' ';
     char *digests = digests_of_option_files(backend);
     const char *file = strrchr(subject->model->path, '/');
-    char *description = text_format("model %s (%s); backend %s %s (%s%s); threads %u; cpu %g; passes %u+%u, each after "
-                                    "a rest; host %s; machine %s; processors %u",
-                                    model_view(subject->model->model)->hash, file ? file + 1 : subject->model->path,
-                                    backend->entry->name, backend->entry->version, options, digests,
-                                    subject->node->threads, subject->node->cpu_share, scenario->profile_warmups,
-                                    scenario->profile_repeats, facts && facts->host ? facts->host : "?",
-                                    facts && facts->machine ? facts->machine : "?", facts ? facts->processors : 0);
+    char *batch = subject->batch > 1 ? text_format("; batch %u", subject->batch) : text_copy("");
+    char *description = text_format(
+        "model %s (%s); backend %s %s (%s%s); threads %u; cpu %g; passes %u+%u, each after "
+        "a rest; host %s; machine %s; processors %u%s",
+        model_view(subject->model->model)->hash, file ? file + 1 : subject->model->path, backend->entry->name,
+        backend->entry->version, options, digests, subject->node->threads, subject->node->cpu_share,
+        scenario->profile_warmups, scenario->profile_repeats, facts && facts->host ? facts->host : "?",
+        facts && facts->machine ? facts->machine : "?", facts ? facts->processors : 0, batch);
+    free(batch);
     free(options);
     free(digests);
     instance_close(backend);
@@ -115,8 +121,11 @@ static int measure(const struct run_settings *settings, const struct world_kind 
 {
     uint32_t layers = model_view(subject->model->model)->layer_count;
     log_info("run", "profiling %s on %s", subject->model->path, subject->node->name);
-    if (settings->replay_of ? take_recorded(settings, subject, layer_ns, error) != 0
-                            : kind->profile(world, subject->node_index, subject->model_index, layer_ns, error) != 0)
+    int failed = settings->replay_of ? take_recorded(settings, subject, layer_ns, error)
+                 : subject->batch > 1
+                     ? kind->profile_batch(world, subject->model_index, subject->batch, layer_ns, error)
+                     : kind->profile(world, subject->node_index, subject->model_index, layer_ns, error);
+    if (failed)
         return error_prefix(error, "profiling %s on %s", subject->model->path, subject->node->name);
     return settings->ledger ? ledger_profile_put(settings->ledger, key, description, layers, layer_ns, error) : 0;
 }
@@ -171,16 +180,15 @@ static int get_or_measure(struct profiles *profiles, const struct run_settings *
 }
 
 static int profile_one(struct profiles *profiles, const struct run_settings *settings, const struct world_kind *kind,
-                       struct world *world, const struct subject *subject, struct error *error)
+                       struct world *world, const struct subject *subject, int64_t **layer_ns, struct error *error)
 {
-    int64_t **layer_ns = &profiles->layer_ns[subject->node_index][subject->model_index];
     char key[FILE_DIGEST_BYTES];
     char *description = describe(settings, kind, world, subject, error);
     if (!description)
         return -1;
     file_digest(description, strlen(description), key);
     int result = get_or_measure(profiles, settings, kind, world, subject, key, description, layer_ns, error);
-    if (result == 0)
+    if (result == 0 && subject->batch == 1)
         *ARRAY_ADD(&profiles->uses) = (struct profile_use){subject->node_index, subject->model_index,
                                                            names_find(&profiles->numbers, description)};
     free(description);
@@ -232,14 +240,51 @@ static int gather_needed(struct profiles *profiles, const struct run_settings *s
                 settings->watcher.step(settings->watcher.context, "profiling", done, of);
             if (settings->cancel && atomic_load(settings->cancel))
                 return error_set(error, ERROR_CANCELLED, "stopped while profiling");
-            struct subject subject = {&scenario->nodes[node], &scenario->models[model], node, model};
-            if (profile_one(profiles, settings, kind, world, &subject, error) != 0)
+            struct subject subject = {&scenario->nodes[node], &scenario->models[model], node, model, 1};
+            if (profile_one(profiles, settings, kind, world, &subject, &profiles->layer_ns[node][model], error) != 0)
                 return -1;
             done++;
         }
     }
     if (settings->watcher.step)
         settings->watcher.step(settings->watcher.context, "profiling", done, of);
+    return 0;
+}
+
+/* Whether there is a use and a way of measuring batches at the station. */
+static bool wants_batches(const struct run_settings *settings, const struct world_kind *kind, struct world *world)
+{
+    const struct scenario *scenario = settings->scenario;
+    const struct catalogue_entry *scheduler =
+        catalogue_find(settings->catalogue, NAPM_KIND_SCHEDULER, scenario->scheduler.name, NULL);
+    if (settings->replay_of || !kind->profile_batch || !scheduler || !scheduler->plugin->get_extension ||
+        !scheduler->plugin->get_extension(NAPM_SCHEDULER_BATCHES))
+        return false;
+    char *source = kind->profile_source ? kind->profile_source(world, scenario->station, 0) : NULL;
+    free(source);
+    return !source;
+}
+
+/* What each further job of a batch adds to the layers: from a batch and the job by itself. */
+static int gather_batches(struct profiles *profiles, const struct run_settings *settings, const struct world_kind *kind,
+                          struct world *world, struct error *error)
+{
+    const struct scenario *scenario = settings->scenario;
+    uint32_t station = scenario->station;
+    profiles->layer_ns[scenario->node_count] = NEW_ARRAY(int64_t *, scenario->model_count);
+    for (uint32_t model = 0; model < scenario->model_count; model++) {
+        const int64_t *one_ns = profiles->layer_ns[station][model];
+        uint32_t layers = model_view(scenario->models[model].model)->layer_count;
+        int64_t *more_ns = ARENA_ARRAY(&profiles->arena, int64_t, layers), *batch_ns;
+        struct subject subject = {&scenario->nodes[station], &scenario->models[model], station, model, BATCH};
+        profiles->layer_ns[scenario->node_count][model] = more_ns;
+        if (!one_ns) /* no stream has this model */
+            continue;
+        if (profile_one(profiles, settings, kind, world, &subject, &batch_ns, error) != 0)
+            return -1;
+        for (uint32_t i = 0; i < layers; i++)
+            more_ns[i] = batch_ns[i] > one_ns[i] ? (batch_ns[i] - one_ns[i]) / (BATCH - 1) : 0;
+    }
     return 0;
 }
 
@@ -250,6 +295,8 @@ static int gather_all(struct profiles *profiles, const struct run_settings *sett
     bool *needed = find_needed(settings->scenario, &of);
     int result = gather_needed(profiles, settings, kind, world, needed, of, error);
     free(needed);
+    if (result == 0 && wants_batches(settings, kind, world))
+        result = gather_batches(profiles, settings, kind, world, error);
     return result == 0 ? record_uses(profiles, settings, run, error) : -1;
 }
 
@@ -258,7 +305,7 @@ int profiles_gather(struct profiles *profiles, const struct run_settings *settin
 {
     profiles->node_count = settings->scenario->node_count;
     profiles->model_count = settings->scenario->model_count;
-    profiles->layer_ns = NEW_ARRAY(int64_t **, profiles->node_count);
+    profiles->layer_ns = NEW_ARRAY(int64_t **, profiles->node_count + 1);
     for (uint32_t node = 0; node < profiles->node_count; node++)
         profiles->layer_ns[node] = NEW_ARRAY(int64_t *, profiles->model_count);
     if (gather_all(profiles, settings, kind, world, run, error) == 0)
@@ -269,7 +316,7 @@ int profiles_gather(struct profiles *profiles, const struct run_settings *settin
 
 void profiles_free(struct profiles *profiles)
 {
-    for (uint32_t node = 0; node < profiles->node_count; node++)
+    for (uint32_t node = 0; profiles->layer_ns && node <= profiles->node_count; node++)
         free(profiles->layer_ns[node]);
     free(profiles->layer_ns);
     ARRAY_FREE(&profiles->known);

@@ -17,7 +17,11 @@ struct profile_use {
 
 struct profiles {
     uint32_t node_count, model_count;
-    int64_t ***layer_ns; /* [node][model]: layer times, NULL where that node never runs that model */
+    /*
+     * [node][model]: layer times, NULL where that node never runs that model. [node_count]: by model, what each further
+     * job of a batch adds at the station, or NULL: as much as a job by itself.
+     */
+    int64_t ***layer_ns;
     struct names numbers; /* of `known`, by what their times come from */
     ARRAY_OF(int64_t *) known;
     ARRAY_OF(const char *) keys; /* in the ledger, beside them */

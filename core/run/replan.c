@@ -34,11 +34,11 @@ static const int64_t *slowed(struct arena *arena, const int64_t *layer_ns, uint3
 static const int64_t *const *const *times_now(const struct scenario *scenario, const int64_t *const *const *layer_ns,
                                               const struct changes *now, struct arena *arena)
 {
-    const int64_t *const **nodes = ARENA_ARRAY(arena, const int64_t *const *, scenario->node_count);
-    for (uint32_t node = 0; node < scenario->node_count; node++) {
-        double speed = changes_speed(now, node);
+    const int64_t *const **nodes = ARENA_ARRAY(arena, const int64_t *const *, scenario->node_count + 1);
+    for (uint32_t node = 0; node <= scenario->node_count; node++) {
+        double speed = changes_speed(now, node < scenario->node_count ? node : scenario->station);
         nodes[node] = layer_ns[node];
-        if (speed == 1)
+        if (speed == 1 || !layer_ns[node])
             continue;
         const int64_t **models = ARENA_ARRAY(arena, const int64_t *, scenario->model_count);
         for (uint32_t model = 0; model < scenario->model_count; model++)

@@ -7,6 +7,9 @@
  *
  * A job stays with the worker that began it, which has its activations. One that is picked while that worker is busy is
  * HELD: it is that worker's next, and the scheduler is asked again for the worker that is idle.
+ *
+ * The jobs of one pick that go to one worker are a batch: they stand in its queue one behind the other, become RUNNING
+ * together, and are handed out as one slice each.
  */
 #include "core/station/station.h"
 
@@ -40,13 +43,14 @@ struct job {
     uint32_t worker; /* that runs all its slices, once there is one */
     uint32_t slice_layers;
     uint32_t slices;
+    uint64_t pick; /* number of the pick that named it last: jobs of one pick on one worker are a batch */
     int64_t dispatched_ns; /* when the running slice began */
     int64_t first_run_ns;
     int64_t running_ns;
     void *user;
     union {
         struct job *next_free;
-        struct job *next_held;
+        struct job *next_queued;
     };
     UT_hash_handle hh;
 };
@@ -58,16 +62,19 @@ struct chunk {
 };
 
 struct worker {
-    bool busy;
+    uint32_t running; /* jobs: 0, 1 or a batch */
     uint32_t jobs; /* that it has begun and that are not over */
-    struct job *held; /* oldest first */
+    struct job *queue; /* first those RUNNING whose slices have not been handed out, then those HELD, oldest first */
 };
 
 struct station {
     struct instance *scheduler;
     bool serialised; /* the scheduler's calls take its plugin's lock */
     struct worker *workers;
-    uint32_t worker_count, running_count, ready_count;
+    uint32_t worker_count, ready_count;
+    uint32_t busy_count; /* workers */
+    uint32_t starting_count; /* jobs RUNNING whose slices have not been handed out */
+    uint64_t picks;
     uint32_t idle_waits; /* since the last arrival, pick or end of a slice, with no slice running */
     int64_t wake_ns;
     int64_t now_ns; /* of the last call */
@@ -168,15 +175,14 @@ static int repeat_failure(const struct station *station, struct error *error)
     return -1;
 }
 
-/* Sets the failure for a status that `call` must not return, or that says why it failed. Returns NULL. */
-static void *refuse_status(struct station *station, const char *call, int32_t status)
+/* Sets the failure for a status that `call` must not return, or that says why it failed. */
+static void refuse_status(struct station *station, const char *call, int32_t status)
 {
     if (status < 0)
         instance_error(station->scheduler, status, call, &station->failure);
     else
         instance_misbehaved(station->scheduler, &station->failure, "%s returned %" PRId32 ", which is no answer to it",
                             call, status);
-    return NULL;
 }
 
 static int call_ready(struct station *station, struct job *job, int64_t now_ns, struct error *error)
@@ -203,12 +209,13 @@ static int32_t call_pick(struct station *station, int64_t now_ns, struct napm_pi
     return status;
 }
 
-static void release_held(struct station *station, const struct job *job)
+static void unqueue(struct station *station, const struct job *job)
 {
-    struct job **at = &station->workers[job->worker].held;
-    while (*at != job)
-        at = &(*at)->next_held;
-    *at = job->next_held;
+    struct job **at = &station->workers[job->worker].queue;
+    while (*at && *at != job)
+        at = &(*at)->next_queued;
+    if (*at)
+        *at = job->next_queued;
 }
 
 /* Ends a job: the scheduler hears of it, if it ever took it, and the job's place is free again. */
@@ -217,7 +224,7 @@ static void end_job(struct station *station, struct job *job, uint32_t why, int6
     if (job->state == JOB_READY)
         station->ready_count--;
     else if (job->state == JOB_HELD)
-        release_held(station, job);
+        unqueue(station, job);
     if (job->slices > 0)
         station->workers[job->worker].jobs--;
     if (job->state == JOB_READY || job->slices > 0) {
@@ -237,12 +244,12 @@ static int accept_wait(struct station *station, int64_t wake_ns, int64_t now_ns)
                                    wake_ns, now_ns);
     if (wake_ns > LATEST_WAKE_NS)
         wake_ns = INT64_MAX;
-    if (wake_ns == INT64_MAX && station->running_count == 0)
+    if (wake_ns == INT64_MAX && station->busy_count == 0)
         return instance_misbehaved(station->scheduler, &station->failure,
                                    "pick() waits for ever with %" PRIu32
                                    " jobs ready and none running: it must pick one or set wake_ns",
                                    station->ready_count);
-    if (station->running_count == 0 && ++station->idle_waits > MOST_IDLE_WAITS)
+    if (station->busy_count == 0 && ++station->idle_waits > MOST_IDLE_WAITS)
         return instance_misbehaved(station->scheduler, &station->failure,
                                    "pick() asked to wait %d times in a row with %" PRIu32
                                    " jobs ready and none running: it must pick one",
@@ -251,24 +258,18 @@ static int accept_wait(struct station *station, int64_t wake_ns, int64_t now_ns)
     return 0;
 }
 
-/* The job that pick() named, or NULL with the failure set. */
-static struct job *accept_pick(struct station *station, const struct napm_pick *pick)
+/* A ready job that pick() named, or NULL with the failure set. */
+static struct job *find_ready(struct station *station, uint64_t id)
 {
-    struct instance *scheduler = station->scheduler;
-    struct job *job = find_job(station, pick->job);
+    struct job *job = find_job(station, id);
     if (!job) {
-        instance_misbehaved(scheduler, &station->failure, "pick() named job %" PRIu64 ", which does not exist",
-                            pick->job);
+        instance_misbehaved(station->scheduler, &station->failure, "pick() named job %" PRIu64 ", which does not exist",
+                            id);
         return NULL;
     }
     if (job->state != JOB_READY) {
-        instance_misbehaved(scheduler, &station->failure,
-                            "pick() named job %" PRIu64 ", which is not ready: it has been picked already", pick->job);
-        return NULL;
-    }
-    if (pick->layer_count == 0) {
-        instance_misbehaved(scheduler, &station->failure, "pick() named job %" PRIu64 " with 0 layers to run",
-                            pick->job);
+        instance_misbehaved(station->scheduler, &station->failure,
+                            "pick() named job %" PRIu64 ", which is not ready: it has been picked already", id);
         return NULL;
     }
     return job;
@@ -292,12 +293,14 @@ struct station *station_new(struct instance *scheduler, uint32_t workers)
 void station_reset(struct station *station, int64_t now_ns)
 {
     struct job *job, *next;
+    for (uint32_t i = 0; i < station->worker_count; i++)
+        station->workers[i].queue = NULL;
     HASH_ITER (hh, station->jobs, job, next) {
         if (job != &station->keeper)
             end_job(station, job, NAPM_JOB_CANCELLED, now_ns);
     }
     memset(station->workers, 0, station->worker_count * sizeof(*station->workers));
-    station->running_count = 0;
+    station->busy_count = station->starting_count = 0;
     station->idle_waits = 0;
     station->wake_ns = INT64_MAX;
     station->now_ns = 0;
@@ -338,49 +341,110 @@ static uint32_t idle_worker(const struct station *station)
     uint32_t best = station->worker_count;
     for (uint32_t i = 0; i < station->worker_count; i++) {
         const struct worker *worker = &station->workers[i];
-        if (!worker->busy && (best == station->worker_count || worker->jobs < station->workers[best].jobs))
+        if (worker->running == 0 && (best == station->worker_count || worker->jobs < station->workers[best].jobs))
             best = i;
     }
     return best;
 }
 
-static void start_slice(struct station *station, struct job *job, int64_t now_ns, struct station_slice *slice)
+static bool same_batch(const struct job *a, const struct job *b)
 {
-    job->state = JOB_RUNNING;
-    job->dispatched_ns = now_ns;
-    if (job->slices++ == 0) {
-        job->first_run_ns = now_ns;
-        station->workers[job->worker].jobs++;
+    return b && a->pick == b->pick;
+}
+
+/* Starts the first batch in the queue of a worker that is idle. */
+static void start_batch(struct station *station, struct worker *worker, int64_t now_ns)
+{
+    const struct job *first = worker->queue;
+    for (struct job *job = worker->queue; same_batch(first, job); job = job->next_queued) {
+        job->state = JOB_RUNNING;
+        job->dispatched_ns = now_ns;
+        if (job->slices++ == 0) {
+            job->first_run_ns = now_ns;
+            worker->jobs++;
+        }
+        worker->running++;
+        station->starting_count++;
     }
-    station->workers[job->worker].busy = true;
-    station->running_count++;
+    station->busy_count++;
     station->idle_waits = 0;
-    *slice = (struct station_slice){job->seen.id, job->user, job->worker, job->seen.layers_done, job->slice_layers};
+}
+
+/* Hands out a slice that stands in a queue and that its worker can run now; false: there is none. */
+static bool start_queued(struct station *station, int64_t now_ns, struct station_slice *slice)
+{
+    for (uint32_t i = 0; i < station->worker_count; i++) {
+        struct worker *worker = &station->workers[i];
+        struct job *job = worker->queue;
+        if (!job || (worker->running > 0 && job->state == JOB_HELD))
+            continue;
+        if (job->state == JOB_HELD)
+            start_batch(station, worker, now_ns);
+        station->starting_count--;
+        worker->queue = job->next_queued;
+        *slice = (struct station_slice){job->seen.id,          job->user,         job->worker,
+                                        job->seen.layers_done, job->slice_layers, same_batch(job, job->next_queued)};
+        return true;
+    }
+    return false;
 }
 
 static void hold(struct station *station, struct job *job)
 {
-    struct job **at = &station->workers[job->worker].held;
+    struct job **at = &station->workers[job->worker].queue;
     while (*at)
-        at = &(*at)->next_held;
+        at = &(*at)->next_queued;
     job->state = JOB_HELD;
-    job->next_held = NULL;
+    job->pick = station->picks;
+    job->next_queued = NULL;
     *at = job;
+    station->ready_count--;
 }
 
-/* Starts a job that was held for a worker which is idle now; false: there is none. */
-static bool start_held(struct station *station, int64_t now_ns, struct station_slice *slice)
+static int take_batch(struct station *station, const struct napm_pick *pick, const struct job *first)
 {
-    for (uint32_t i = 0; i < station->worker_count; i++) {
-        struct worker *worker = &station->workers[i];
-        struct job *job = worker->held;
-        if (worker->busy || !job)
-            continue;
-        worker->held = job->next_held;
-        start_slice(station, job, now_ns, slice);
-        return true;
+    const struct napm_job *like = &first->seen;
+    if (pick->batch_count > 0 && !pick->batch)
+        return instance_misbehaved(station->scheduler, &station->failure,
+                                   "pick() said that %" PRIu32 " more jobs go with job %" PRIu64
+                                   ", but not which: batch is NULL",
+                                   pick->batch_count, like->id);
+    for (uint32_t i = 0; i < pick->batch_count; i++) {
+        struct job *job = find_ready(station, pick->batch[i]);
+        if (!job)
+            return -1;
+        if (job->seen.model != like->model || job->seen.first_layer != like->first_layer ||
+            job->seen.layers_done != like->layers_done)
+            return instance_misbehaved(station->scheduler, &station->failure,
+                                       "pick() named job %" PRIu64 " (model %" PRIu32 ", layer %" PRIu32
+                                       ") in one batch with job %" PRIu64 " (model %" PRIu32 ", layer %" PRIu32
+                                       "): they do not run the same layers",
+                                       job->seen.id, job->seen.model, job->seen.first_layer + job->seen.layers_done,
+                                       like->id, like->model, like->first_layer + like->layers_done);
+        job->slice_layers = first->slice_layers;
+        if (job->slices == 0)
+            job->worker = first->worker;
+        hold(station, job);
     }
-    return false;
+    return 0;
+}
+
+/* The jobs that pick() named are held for their workers; -1: the failure is set. */
+static int take_pick(struct station *station, const struct napm_pick *pick)
+{
+    struct job *job = find_ready(station, pick->job);
+    if (!job)
+        return -1;
+    if (pick->layer_count == 0)
+        return instance_misbehaved(station->scheduler, &station->failure,
+                                   "pick() named job %" PRIu64 " with 0 layers to run", pick->job);
+    uint32_t left = job->seen.layer_count - job->seen.layers_done;
+    job->slice_layers = pick->layer_count < left ? pick->layer_count : left;
+    if (job->slices == 0)
+        job->worker = idle_worker(station);
+    station->picks++;
+    hold(station, job);
+    return take_batch(station, pick, job);
 }
 
 /* Asks the scheduler until there is a job that an idle worker can run. Returns as station_dispatch. */
@@ -391,19 +455,12 @@ static int start_picked(struct station *station, int64_t now_ns, struct station_
         int32_t status = call_pick(station, now_ns, &pick);
         if (status == NAPM_WAIT)
             return accept_wait(station, pick.wake_ns, now_ns) ? repeat_failure(station, error) : 0;
-        struct job *job = status == NAPM_OK ? accept_pick(station, &pick) : refuse_status(station, "pick()", status);
-        if (!job)
+        if (status != NAPM_OK)
+            refuse_status(station, "pick()", status);
+        if (status != NAPM_OK || take_pick(station, &pick) != 0)
             return repeat_failure(station, error);
-        uint32_t left = job->seen.layer_count - job->seen.layers_done;
-        job->slice_layers = pick.layer_count < left ? pick.layer_count : left;
-        station->ready_count--;
-        if (job->slices == 0)
-            job->worker = idle_worker(station);
-        if (!station->workers[job->worker].busy) {
-            start_slice(station, job, now_ns, slice);
+        if (start_queued(station, now_ns, slice))
             return 1;
-        }
-        hold(station, job);
     }
     return 0;
 }
@@ -414,9 +471,11 @@ int station_dispatch(struct station *station, int64_t now_ns, struct station_sli
         return repeat_failure(station, error);
     station->now_ns = now_ns;
     station->wake_ns = INT64_MAX;
-    if (station->running_count == station->worker_count)
+    if (station->busy_count == station->worker_count && station->starting_count == 0)
         return 0;
-    return start_held(station, now_ns, slice) ? 1 : start_picked(station, now_ns, slice, error);
+    if (start_queued(station, now_ns, slice))
+        return 1;
+    return station->busy_count == station->worker_count ? 0 : start_picked(station, now_ns, slice, error);
 }
 
 static struct station_end end_of(const struct job *job, int64_t now_ns, bool cancelled)
@@ -434,14 +493,14 @@ static struct station_end end_of(const struct job *job, int64_t now_ns, bool can
     };
 }
 
-/* The slice's layers are done and its worker is free. */
+/* The slice's layers are done; its worker is free where no other job of its batch runs on. */
 static void end_slice(struct station *station, struct job *job, int64_t now_ns)
 {
     for (uint32_t i = 0; i < job->slice_layers; i++)
         job->seen.remaining_ns -= job->seen.layer_ns[job->seen.layers_done++];
     job->running_ns += now_ns - job->dispatched_ns;
-    station->workers[job->worker].busy = false;
-    station->running_count--;
+    if (--station->workers[job->worker].running == 0)
+        station->busy_count--;
 }
 
 int station_slice_done(struct station *station, uint64_t id, int64_t now_ns, struct station_end *end,

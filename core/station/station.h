@@ -38,6 +38,8 @@ struct station_slice {
     uint32_t worker; /* which worker is to run it: for all slices of a job the same */
     uint32_t first_layer; /* of the job's own layers, 0.. */
     uint32_t layer_count; /* 1 or more, never more than are left */
+    /* The next slice that station_dispatch gives is to run together with this one: same worker, same layers. */
+    bool more;
 };
 
 /* What is known of a job when it ends. */
@@ -48,7 +50,7 @@ struct station_end {
     int64_t arrived_ns;
     int64_t first_run_ns; /* when its first slice was dispatched; -1: never */
     int64_t ended_ns;
-    int64_t running_ns; /* time in slices (dispatch to done) */
+    int64_t running_ns; /* time in slices (dispatch to done); in a batch: the whole batch's */
     uint32_t slices;
     bool cancelled; /* by station_cancel_stream */
 };
@@ -73,10 +75,13 @@ void station_reset(struct station *station, int64_t now_ns);
 int station_arrive(struct station *station, const struct station_job *job, int64_t now_ns, uint64_t *id,
                    struct error *error);
 
-/* 1: *slice is to be run; 0: nothing to run now; -1: error (the scheduler failed or misbehaved: the run is over). */
+/*
+ * 1: *slice is to be run (one of several of a batch, where `more` is set: call again at once); 0: nothing to run now;
+ * -1: error (the scheduler failed or misbehaved: the run is over).
+ */
 int station_dispatch(struct station *station, int64_t now_ns, struct station_slice *slice, struct error *error);
 
-/* 1: the job is gone and *end is filled; 0: it goes on; -1: error. */
+/* 1: the job is gone and *end is filled; 0: it goes on; -1: error. Each job of a batch ends by itself. */
 int station_slice_done(struct station *station, uint64_t job, int64_t now_ns, struct station_end *end,
                        struct error *error);
 

@@ -631,7 +631,8 @@ void drive_work_done(struct drive *drive, struct worker_item *items)
     }
 }
 
-static void post_slice(struct drive *drive, const struct station_slice *slice)
+/* What the worker has to do for a slice. */
+static struct worker_item *prepare_slice(struct drive *drive, const struct station_slice *slice)
 {
     struct task *task = slice->user;
     struct stream_run *stream = task->stream;
@@ -652,7 +653,8 @@ static void post_slice(struct drive *drive, const struct station_slice *slice)
     task->finishes_itself = item->last && item->result && stream->way->count == 1 &&
                             shaper_is_direct(drive->world->shaper, stream->spec->link, LINK_DOWN);
     item->finished = task->finishes_itself ? send_result : NULL;
-    workers_post(drive->world->workers, slice->worker, item);
+    item->batch_next = NULL;
+    return item;
 }
 
 static int ask_station(struct drive *drive, struct station_slice *slice, struct error *error)
@@ -667,15 +669,25 @@ void tasks_dispatch(struct drive *drive)
 {
     struct station_slice slice;
     struct error error = {0};
+    struct worker_item *first = NULL, **last = &first; /* of the batch, or the lone slice */
     int status = 0;
     drive->station_dirty = false;
     while (!drive->over && (status = ask_station(drive, &slice, &error)) > 0) {
         struct task *task = slice.user;
-        if (task->failing)
+        if (task->failing) {
             slice_done(drive, task, slice.job); /* nothing is computed any more for a task that has failed */
-        else
-            post_slice(drive, &slice);
+        } else {
+            *last = prepare_slice(drive, &slice);
+            last = &(*last)->batch_next;
+        }
+        if (slice.more || !first)
+            continue;
+        workers_post(drive->world->workers, slice.worker, first);
+        first = NULL;
+        last = &first;
     }
+    if (first) /* the run ended amid a batch */
+        workers_post(drive->world->workers, slice.worker, first);
     if (status < 0)
         drive_fail(drive, &error);
     else if (station_jobs(drive->station) > drive->slices_running)

@@ -534,12 +534,13 @@ static int load_model(struct world *world, uint32_t node, uint32_t model, struct
     return local_wait(world, is_loaded, &loading, world->scenario->time_limit_ns, "loading a model", error);
 }
 
-static int profile_station(struct world *world, uint32_t model, int64_t *layer_ns, struct error *error)
+static int profile_station(struct world *world, uint32_t model, uint32_t batch, int64_t *layer_ns, struct error *error)
 {
     struct worker_item item = {.kind = WORK_PROFILE,
                                .model = world->scenario->models[model].model,
                                .warmups = world->scenario->profile_warmups,
                                .repeats = world->scenario->profile_repeats,
+                               .batch = batch,
                                .layer_ns = layer_ns};
     return work_and_wait(world, 0, &item, "profiling", error);
 }
@@ -567,7 +568,7 @@ static int profile_device(struct world *world, uint32_t index, uint32_t model, i
 
 static int local_profile(struct world *world, uint32_t node, uint32_t model, int64_t *layer_ns, struct error *error)
 {
-    return node == world->scenario->station ? profile_station(world, model, layer_ns, error)
+    return node == world->scenario->station ? profile_station(world, model, 1, layer_ns, error)
                                             : profile_device(world, node, model, layer_ns, error);
 }
 
@@ -864,6 +865,7 @@ const struct world_kind local_world = {.name = "local",
                                        .open = local_open,
                                        .facts = local_facts,
                                        .profile = local_profile,
+                                       .profile_batch = profile_station,
                                        .probe = local_probe,
                                        .deploy = local_deploy,
                                        .drive = local_drive,

@@ -76,6 +76,7 @@ const struct world_kind sim_world = {
     .facts = sim_facts,
     .profile_source = sim_profile_source,
     .profile = sim_profile,
+    .profile_batch = sim_profile_batch,
     .probe = sim_probe,
     .deploy = sim_deploy,
     .drive = sim_drive,

@@ -95,6 +95,7 @@ static void make_stream(struct sim *sim, uint32_t index)
     const struct scenario_stream *stream = &sim->scenario->streams[index];
     uint32_t layers = model_view(sim->scenario->models[stream->model].model)->layer_count;
     const struct sums *station = sums_of(sim, sim->layer_ns[sim->scenario->station][stream->model], layers);
+    const int64_t *const *batch_ns = sim->layer_ns[sim->scenario->node_count];
     uint32_t hops = scenario_way_length(sim->scenario, stream->device);
     if (!sim->cut_bytes[stream->model])
         sim->cut_bytes[stream->model] = cut_bytes_of(sim, stream->model);
@@ -106,6 +107,7 @@ static void make_stream(struct sim *sim, uint32_t index)
         .model = stream->model,
         .station_layer_ns = station->own_ns,
         .station_until_ns = station->until_ns,
+        .batch_until_ns = batch_ns ? sums_of(sim, batch_ns[stream->model], layers)->until_ns : NULL,
         .cut_bytes = sim->cut_bytes[stream->model],
         .result_bytes = sim->cut_bytes[stream->model][layers],
         .deadline_ns = stream->deadline_ns,
@@ -199,7 +201,7 @@ static int task_ended(void *context, const struct flow_task *task)
         .phase_ns = {task->local_ns, task->transmit_ns, task->queue_ns, task->remote_ns, task->return_ns},
         .device_wait_ns = task->device_wait_ns,
         .device_compute_ns = task->local_ns - task->device_wait_ns,
-        .station_compute_ns = task->station_ns,
+        .station_compute_ns = task->station_work_ns,
         .slices = task->slices,
         .energy_j = sim->energy ? task->energy_j : -1,
     };

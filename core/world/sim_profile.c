@@ -103,8 +103,8 @@ static void estimate(const struct scenario_speed *speed, const struct napm_model
 
 /* ---- measured */
 
-static int measure(struct world *world, const struct scenario_node *node, const struct model *model, int64_t *layer_ns,
-                   struct error *error)
+static int measure(struct world *world, const struct scenario_node *node, const struct model *model, uint32_t batch,
+                   int64_t *layer_ns, struct error *error)
 {
     char *label = text_format("backend:%s", node->name);
     const struct compute_settings settings = {.backend = node->backend,
@@ -114,8 +114,8 @@ static int measure(struct world *world, const struct scenario_node *node, const 
                                               .stop = world->setup.cancel};
     struct compute *compute = compute_open(world->setup.catalogue, &settings, error);
     struct compute_model *prepared = compute ? compute_prepare(compute, model, error) : NULL;
-    int result = prepared ? compute_profile(prepared, world->scenario->profile_warmups,
-                                            world->scenario->profile_repeats, layer_ns, NULL, NULL, error)
+    int result = prepared ? compute_profile_batch(prepared, batch, world->scenario->profile_warmups,
+                                                  world->scenario->profile_repeats, layer_ns, NULL, NULL, error)
                           : -1;
     if (compute)
         compute_close(compute);
@@ -160,11 +160,17 @@ int sim_profile(struct world *world, uint32_t index, uint32_t model_index, int64
     const struct scenario_node *node = &world->scenario->nodes[index];
     const struct model *model = world->scenario->models[model_index].model;
     if (!node->speed.profile && node->speed.flop_per_s <= 0)
-        return measure(world, node, model, layer_ns, error);
+        return measure(world, node, model, 1, layer_ns, error);
     if (!node->speed.profile)
         estimate(&node->speed, model_view(model), layer_ns);
     else if (read_file(node->speed.profile, model_view(model), layer_ns, error) != 0)
         return -1;
     share_processor(node->cpu_share, model_view(model)->layer_count, layer_ns);
     return 0;
+}
+
+int sim_profile_batch(struct world *world, uint32_t model, uint32_t batch, int64_t *layer_ns, struct error *error)
+{
+    return measure(world, &world->scenario->nodes[world->scenario->station], world->scenario->models[model].model,
+                   batch, layer_ns, error);
 }

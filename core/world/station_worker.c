@@ -20,6 +20,8 @@ struct worker {
     struct workers *workers;
     pthread_t thread;
     struct compute *compute;
+    struct compute_execution **batch; /* room for those of the largest batch so far */
+    uint32_t batch_room;
     pthread_mutex_t lock; /* guards the queue */
     pthread_cond_t wake;
     struct worker_item *first, **last;
@@ -80,7 +82,8 @@ static int profile(struct worker *worker, struct worker_item *item)
     struct compute_model *prepared = compute_prepare(worker->compute, item->model, &item->error);
     if (!prepared)
         return -1;
-    int status = compute_profile(prepared, item->warmups, item->repeats, item->layer_ns, NULL, NULL, &item->error);
+    int status = compute_profile_batch(prepared, item->batch, item->warmups, item->repeats, item->layer_ns, NULL, NULL,
+                                       &item->error);
     compute_release(prepared);
     return status;
 }
@@ -156,24 +159,70 @@ static void keep_outputs(struct worker *worker, struct worker_item *item)
     }
 }
 
-static int run_slice(struct worker *worker, struct worker_item *item)
+static int begin_slice(struct worker *worker, struct worker_item *item, struct error *error)
 {
-    item->began_ns = item->ended_ns = clock_now_ns();
-    if (item->first) {
-        item->execution = compute_execution_take(worker->segments[item->stream], &item->error);
-        if (!item->execution || compute_start(item->execution, item->arriving, &item->error))
-            return -1;
+    if (!item->first)
+        return 0;
+    item->execution = compute_execution_take(worker->segments[item->stream], error);
+    return item->execution ? compute_start(item->execution, item->arriving, error) : -1;
+}
+
+/* Computes the layers of all items together. */
+static int run_layers(struct worker *worker, struct worker_item *items, struct error *error)
+{
+    uint32_t count = 0;
+    for (struct worker_item *item = items; item; item = item->batch_next) {
+        if (count == worker->batch_room) {
+            worker->batch_room = 2 * worker->batch_room + 1;
+            worker->batch = memory_resize(worker->batch, worker->batch_room, sizeof(*worker->batch));
+        }
+        worker->batch[count++] = item->execution;
     }
-    if (compute_run(item->execution, item->layers, item->layer_ns, &item->error))
+    if (compute_run_batch(worker->batch, count, items->layers, items->layer_ns, error))
         return -1;
-    if (item->last) {
-        if (compute_outputs(item->execution, worker->leaving, &item->error))
-            return -1;
-        keep_outputs(worker, item);
+    for (uint32_t i = 0; i < items->layers && count > 1; i++) {
+        items->layer_ns[i] /= count;
+        for (struct worker_item *item = items->batch_next; item; item = item->batch_next)
+            item->layer_ns[i] = items->layer_ns[i];
     }
-    item->ended_ns = clock_now_ns();
-    item->is_quiet = item->last && item->finished && item->finished(item);
     return 0;
+}
+
+static int end_slice(struct worker *worker, struct worker_item *item, struct error *error)
+{
+    if (!item->last)
+        return 0;
+    if (compute_outputs(item->execution, worker->leaving, error))
+        return -1;
+    keep_outputs(worker, item);
+    return 0;
+}
+
+/* The slice of an item, or of all in its batch: then an error is all of theirs. */
+static void run_slices(struct worker *worker, struct worker_item *items)
+{
+    struct error error; /* set where status is not 0 */
+    int status = 0;
+    int64_t began_ns = clock_now_ns();
+    for (struct worker_item *item = items; item && status == 0; item = item->batch_next)
+        status = begin_slice(worker, item, &error);
+    if (status == 0)
+        status = run_layers(worker, items, &error);
+    for (struct worker_item *item = items; item && status == 0; item = item->batch_next)
+        status = end_slice(worker, item, &error);
+    int64_t ended_ns = clock_now_ns();
+    for (struct worker_item *item = items; item; item = item->batch_next) {
+        item->began_ns = began_ns;
+        item->ended_ns = ended_ns;
+        item->status = status;
+        if (status)
+            item->error = error;
+        item->is_quiet = status == 0 && item->last && item->finished && item->finished(item);
+        if (item->execution && (item->last || status)) {
+            compute_execution_put(item->execution);
+            item->execution = NULL;
+        }
+    }
 }
 
 static void do_item(struct worker *worker, struct worker_item *item)
@@ -186,11 +235,7 @@ static void do_item(struct worker *worker, struct worker_item *item)
         item->status = deploy(worker, item);
         break;
     case WORK_SLICE:
-        item->status = run_slice(worker, item);
-        if (item->execution && (item->last || item->status)) {
-            compute_execution_put(item->execution);
-            item->execution = NULL;
-        }
+        run_slices(worker, item);
         break;
     }
 }
@@ -224,13 +269,17 @@ static void *run_worker(void *argument)
             worker->last = &worker->first;
         pthread_mutex_unlock(&worker->lock);
         do_item(worker, item);
-        hand_back(worker->workers, item);
+        for (struct worker_item *next; item; item = next) {
+            next = item->batch_next; /* handed back, it is the caller's again */
+            hand_back(worker->workers, item);
+        }
         pthread_mutex_lock(&worker->lock);
     }
     pthread_mutex_unlock(&worker->lock);
     compute_close(worker->compute);
     free(worker->segments);
     free(worker->leaving);
+    free(worker->batch);
     return NULL;
 }
 

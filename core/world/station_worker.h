@@ -29,7 +29,7 @@ struct worker_item {
     void *user; /* the caller's */
     /* WORK_PROFILE */
     const struct model *model;
-    uint32_t warmups, repeats;
+    uint32_t warmups, repeats, batch;
     /* WORK_DEPLOY: prepares and warms up the parts of all streams that have one */
     const struct worker_stream *streams;
     uint32_t stream_count;
@@ -48,8 +48,9 @@ struct worker_item {
     bool (*finished)(struct worker_item *item);
     uint64_t digest; /* filled by the last slice: of the outputs */
     /* results */
-    int64_t *layer_ns; /* WORK_PROFILE, WORK_SLICE: filled */
+    int64_t *layer_ns; /* WORK_PROFILE, WORK_SLICE: filled; of a batch, each gets an equal share */
     int64_t began_ns, ended_ns;
+    struct worker_item *batch_next; /* WORK_SLICE: another one to run together with this one; NULL: none */
     bool is_quiet; /* done without being announced */
     int status;
     struct error error;
@@ -71,6 +72,7 @@ void workers_set_share(struct workers *workers, double cpu_share);
 
 uint32_t workers_count(const struct workers *workers);
 const struct instance *workers_instance(const struct workers *workers);
+/* A batch is posted by its first item; its items come back one by one, with equal times. */
 void workers_post(struct workers *workers, uint32_t worker, struct worker_item *item);
 int workers_done_fd(const struct workers *workers); /* readable when something is done */
 

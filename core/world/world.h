@@ -115,9 +115,14 @@ struct world_kind {
     char *(*profile_source)(struct world *world, uint32_t node, uint32_t model);
     /* Layer times of a model on a node (array of the model's layer count). */
     int (*profile)(struct world *world, uint32_t node, uint32_t model, int64_t *layer_ns, struct error *error);
+    /*
+     * Times of the layers at the station for a batch of so many at once. NULL: not to be had; nor where the station's times
+     * have a profile_source.
+     */
+    int (*profile_batch)(struct world *world, uint32_t model, uint32_t batch, int64_t *layer_ns, struct error *error);
     int (*probe)(struct world *world, uint32_t link, struct link_report report[2], struct error *error);
     /*
-     * `layer_ns[node][model]` as profiled: station schedulers see these. Cuts by stream; where links
+     * `layer_ns[node][model]` as profiled, with a row for batches as for planner_new: station schedulers see these. Cuts by stream; where links
      * lead over other devices, one for each device on the stream's way, as flow_run has them.
      */
     int (*deploy)(struct world *world, const uint32_t *cuts, const int64_t *const *const *layer_ns,

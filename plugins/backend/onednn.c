@@ -148,15 +148,17 @@ static int32_t backend_start(void *self, void *execution, const void *const *inp
     return NAPM_OK;
 }
 
-static int32_t backend_run(void *self, void *execution, uint32_t layer_count, int64_t *layer_ns)
+static int32_t backend_run_batch(void *self, void *const *executions, uint32_t count, uint32_t layer_count,
+                                 int64_t *layer_ns)
 {
     struct backend *backend = self;
     const struct napm_host *host = backend->host;
+    struct execution *const *batch = (struct execution *const *)executions;
     struct reason why;
-    execution_use_threads(execution);
+    execution_use_threads(batch[0]);
     int64_t before_ns = layer_ns ? host->now_ns(host) : 0;
     for (uint32_t i = 0; i < layer_count; i++) {
-        int result = execution_run_layer(execution, &why);
+        int result = execution_run_layer(batch, count, &why);
         if (result > 0)
             refuse(&why, "more layers asked for than the segment has left");
         if (result != 0)
@@ -168,6 +170,11 @@ static int32_t backend_run(void *self, void *execution, uint32_t layer_count, in
         }
     }
     return NAPM_OK;
+}
+
+static int32_t backend_run(void *self, void *execution, uint32_t layer_count, int64_t *layer_ns)
+{
+    return backend_run_batch(self, &execution, 1, layer_count, layer_ns);
 }
 
 static int32_t backend_outputs(void *self, void *execution, const void **outputs)
@@ -192,6 +199,13 @@ static const struct napm_backend hook = {
     .outputs = backend_outputs,
 };
 
+static const struct napm_backend_batch batch = {.size = sizeof(batch), .run = backend_run_batch};
+
+static const void *get_extension(const char *id)
+{
+    return strcmp(id, NAPM_BACKEND_BATCH) == 0 ? &batch : NULL;
+}
+
 static const struct napm_plugin plugin = {
     .size = sizeof(struct napm_plugin),
     .kind = NAPM_KIND_BACKEND,
@@ -206,6 +220,7 @@ static const struct napm_plugin plugin = {
     .create = backend_create,
     .destroy = backend_destroy,
     .hook = &hook,
+    .get_extension = get_extension,
 };
 
 NAPM_PLUGIN_NOTE(onednn, NAPM_KIND_BACKEND, NAPM_BACKEND_VERSION, "onednn", PLUGIN_VERSION);

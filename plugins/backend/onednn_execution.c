@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#define MOST_TOGETHER 16 /* tasks in one product: more would not make the weights any cheaper */
+
 /* One item, ready to run. */
 struct ready {
     struct shim_call *call; /* of the library, or NULL: */
@@ -125,21 +127,52 @@ void execution_use_threads(const struct execution *execution)
     shim_set_threads(execution->segment->plan->how.threads);
 }
 
-int execution_run_layer(struct execution *execution, struct reason *why)
+/* A product with constant weights, for which a batch reads them from memory once. */
+static void run_products(struct execution *const *executions, uint32_t count, uint32_t item)
 {
-    const struct segment *segment = execution->segment;
-    if (execution->next_layer >= segment->layer_count)
-        return 1;
-    for (uint32_t i = segment->first_item[execution->next_layer]; i < segment->first_item[execution->next_layer + 1];
-         i++) {
-        struct ready *ready = &execution->ready[i];
-        if (ready->plain)
-            ready->plain->run(ready->plain, ready->arguments, ready->output, segment->plan->how.threads);
-        else if (shim_call_run(ready->call))
-            return refuse(why, "oneDNN %s failed in layer %u of a segment of model %s", shim_version(),
-                          execution->next_layer, segment->plan->model->name);
+    const struct plain *plain = executions[0]->ready[item].plain;
+    const float *const *arguments[MOST_TOGETHER];
+    float *outputs[MOST_TOGETHER];
+    for (uint32_t done = 0, some; done < count; done += some) {
+        some = count - done < MOST_TOGETHER ? count - done : MOST_TOGETHER;
+        for (uint32_t i = 0; i < some; i++) {
+            const struct ready *ready = &executions[done + i]->ready[item];
+            arguments[i] = ready->arguments;
+            outputs[i] = ready->output;
+        }
+        plain_vector_matrix_run_batch(plain, arguments, outputs, some, executions[0]->segment->plan->how.threads);
     }
-    execution->next_layer++;
+}
+
+static int run_item(struct execution *const *executions, uint32_t count, uint32_t item)
+{
+    const struct plain *plain = executions[0]->ready[item].plain;
+    if (plain && plain->run == plain_vector_matrix_run) {
+        run_products(executions, count, item);
+        return 0;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct ready *ready = &executions[i]->ready[item];
+        if (plain)
+            plain->run(plain, ready->arguments, ready->output, executions[i]->segment->plan->how.threads);
+        else if (shim_call_run(ready->call))
+            return -1;
+    }
+    return 0;
+}
+
+int execution_run_layer(struct execution *const *executions, uint32_t count, struct reason *why)
+{
+    const struct segment *segment = executions[0]->segment;
+    uint32_t layer = executions[0]->next_layer;
+    if (layer >= segment->layer_count)
+        return 1;
+    for (uint32_t item = segment->first_item[layer]; item < segment->first_item[layer + 1]; item++)
+        if (run_item(executions, count, item))
+            return refuse(why, "oneDNN %s failed in layer %u of a segment of model %s", shim_version(), layer,
+                          segment->plan->model->name);
+    for (uint32_t i = 0; i < count; i++)
+        executions[i]->next_layer++;
     return 0;
 }
 

@@ -64,6 +64,9 @@ void plain_walk_run(const struct plain *plain, const float *const *arguments, fl
 
 /* onednn_vector.c */
 void plain_vector_matrix_run(const struct plain *plain, const float *const *arguments, float *output, uint32_t threads);
+/* The same for several vectors: the matrix comes from memory only once. arguments[1] and [2] are those of the first. */
+void plain_vector_matrix_run_batch(const struct plain *plain, const float *const *const *arguments,
+                                   float *const *outputs, uint32_t count, uint32_t threads);
 
 /*
  * Bytes of a packed matrix, and the packing: element (output n, input k) is source[n * stride_n + k * stride_k] *

@@ -26,8 +26,11 @@ void execution_start(struct execution *execution, const void *const *inputs);
 /* Sets this thread to the number of threads that the model was prepared for. */
 void execution_use_threads(const struct execution *execution);
 
-/* Runs the next layer; 0, -1 with the reason, or 1 where none is left. */
-int execution_run_layer(struct execution *execution, struct reason *why);
+/*
+ * Runs the next layer of each of `count` executions of one segment that have run equally many: each gets what it gets by
+ * itself, bit for bit. 0, -1 with the reason, or 1 where no layer is left.
+ */
+int execution_run_layer(struct execution *const *executions, uint32_t count, struct reason *why);
 void execution_outputs(const struct execution *execution, const void **outputs);
 
 #endif

@@ -177,13 +177,20 @@ static void run_panel(const struct plain_vector_matrix *what, const float *const
     }
 }
 
-void plain_vector_matrix_run(const struct plain *plain, const float *const *arguments, float *output, uint32_t threads)
+void plain_vector_matrix_run_batch(const struct plain *plain, const float *const *const *arguments,
+                                   float *const *outputs, uint32_t count, uint32_t threads)
 {
     const struct plain_vector_matrix *what = &plain->as.vector_matrix;
     int64_t panels = wide_panels(what->outputs) + narrow_panels(what->outputs);
 /* dynamic: a thread that has to share its processor must not hold up the others; sums do not depend on who computes */
 #pragma omp parallel for schedule(dynamic) num_threads(threads) if (threads > 1 && panels > 1)
     for (int64_t panel = 0; panel < panels; panel++)
-        run_panel(what, arguments, output, panel);
+        for (uint32_t i = 0; i < count; i++) /* for all but the first, the panel comes from a cache */
+            run_panel(what, arguments[i], outputs[i], panel);
     (void)threads; /* unused where the compiler does not know OpenMP */
+}
+
+void plain_vector_matrix_run(const struct plain *plain, const float *const *arguments, float *output, uint32_t threads)
+{
+    plain_vector_matrix_run_batch(plain, &arguments, &output, 1, threads);
 }

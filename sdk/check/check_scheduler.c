@@ -153,25 +153,44 @@ static struct ticket *find_ticket(struct station *station, uint64_t id)
     return NULL;
 }
 
-static enum verdict begin_slice(struct station *station, const struct napm_pick *pick, struct error *why)
+static enum verdict begin_slice(struct station *station, uint64_t job, uint32_t layers, struct error *why)
 {
     static const char *const states[] = {"has not arrived yet", "is ready", "is running", "is gone"};
-    struct ticket *ticket = find_ticket(station, pick->job);
+    struct ticket *ticket = find_ticket(station, job);
     if (!ticket)
-        return fail(why, "pick() named job %llu, which does not exist", (unsigned long long)pick->job);
+        return fail(why, "pick() named job %llu, which does not exist", (unsigned long long)job);
     if (ticket->state != JOB_READY)
-        return fail(why, "pick() named job %llu, which %s", (unsigned long long)pick->job, states[ticket->state]);
-    if (pick->layer_count == 0)
-        return fail(why, "pick() asked for 0 layers of job %llu", (unsigned long long)pick->job);
+        return fail(why, "pick() named job %llu, which %s", (unsigned long long)job, states[ticket->state]);
+    if (layers == 0)
+        return fail(why, "pick() asked for 0 layers of job %llu", (unsigned long long)job);
     uint32_t left = ticket->job->layer_count - ticket->job->layers_done;
-    ticket->slice = pick->layer_count < left ? pick->layer_count : left;
+    ticket->slice = layers < left ? layers : left;
     ticket->slice_ends_ns = station->clock_ns;
     for (uint32_t k = 0; k < ticket->slice; k++)
         ticket->slice_ends_ns += ticket->layer_ns[ticket->job->layers_done + k];
     ticket->state = JOB_RUNNING;
     station->busy++;
-    station->pick_hash = (station->pick_hash ^ pick->job ^ (uint64_t)ticket->slice << 32) * UINT64_C(0x100000001b3);
+    station->pick_hash = (station->pick_hash ^ job ^ (uint64_t)ticket->slice << 32) * UINT64_C(0x100000001b3);
     return VERDICT_PASS;
+}
+
+/* The job that is picked, and those that run together with it. */
+static enum verdict begin_batch(struct station *station, const struct napm_pick *pick, struct error *why)
+{
+    const struct ticket *first = find_ticket(station, pick->job);
+    enum verdict verdict = begin_slice(station, pick->job, pick->layer_count, why);
+    if (verdict == VERDICT_PASS && pick->batch_count > 0 && !pick->batch)
+        return fail(why, "pick() named a batch of %u more jobs without saying which", pick->batch_count);
+    for (uint32_t i = 0; i < pick->batch_count && verdict == VERDICT_PASS; i++) {
+        const struct ticket *ticket = find_ticket(station, pick->batch[i]);
+        verdict = begin_slice(station, pick->batch[i], pick->layer_count, why);
+        if (verdict == VERDICT_PASS &&
+            (ticket->job->model != first->job->model || ticket->job->first_layer != first->job->first_layer ||
+             ticket->job->layers_done != first->job->layers_done))
+            return fail(why, "pick() named job %llu in one batch with job %llu, which runs other layers",
+                        (unsigned long long)pick->batch[i], (unsigned long long)pick->job);
+    }
+    return verdict;
 }
 
 /* Waiting must end: at a time to come, or with the end of a slice. */
@@ -202,7 +221,7 @@ static enum verdict call_picks(struct station *station, struct error *why)
         }
         if (status != NAPM_OK)
             return fail(why, "pick() returned %d: %s", status, said()[0] ? said() : "without a text");
-        if (begin_slice(station, &pick, why) != VERDICT_PASS)
+        if (begin_batch(station, &pick, why) != VERDICT_PASS)
             return VERDICT_FAIL;
     }
     return VERDICT_PASS;

@@ -6,7 +6,7 @@
 
 check "plugin list" napm plugin list
 for name in device-only station-only neurosurgeon greedy-delay greedy-variance exhaustive trend-greedy annealing \
-    genetic min-cut chain-dp fifo sjf rr srpt edf priority wfq \
+    genetic min-cut chain-dp fifo sjf rr srpt edf priority wfq batch \
     periodic poisson closed-loop trace reference replay; do
     check_text "has $name" " $name +[^ ]+ +found" "$work/out"
 done

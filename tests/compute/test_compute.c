@@ -114,10 +114,10 @@ static int tear_down(void **state)
     return unlink(bench->path);
 }
 
-static struct compute *open_reference(struct bench *bench, double share, const atomic_bool *stop)
+static struct compute *open_backend(struct bench *bench, const char *name, double share, const atomic_bool *stop)
 {
     struct error error = {0};
-    const struct compute_settings settings = {.backend = {.name = "reference", .where = "test:1"},
+    const struct compute_settings settings = {.backend = {.name = name, .where = "test:1"},
                                               .threads = 1,
                                               .cpu_share = share,
                                               .host = {.label = "backend:test", .seed = 1},
@@ -126,6 +126,11 @@ static struct compute *open_reference(struct bench *bench, double share, const a
     if (!compute)
         fail_msg("%s", error.text);
     return compute;
+}
+
+static struct compute *open_reference(struct bench *bench, double share, const atomic_bool *stop)
+{
+    return open_backend(bench, "reference", share, stop);
 }
 
 static void read_input(struct bench *bench, struct tensor *tensor)
@@ -218,6 +223,45 @@ static void test_inputs_at_any_address_will_do(void **state)
     compute_close(compute);
     free(shifted);
     tensor_free(&input);
+}
+
+/* Batches of different inputs, a few layers at a time, on a backend that has batches and on one that has not. */
+static void test_a_batch_gives_what_each_task_gives_alone_bit_for_bit(void **state)
+{
+    static const char *const backends[] = {"onednn", "reference"};
+    enum { BATCH = 5 };
+    struct bench *bench = *state;
+    const struct napm_model *view = model_view(bench->model);
+    for (size_t b = 0; b < sizeof(backends) / sizeof(backends[0]); b++) {
+        struct error error = {0};
+        struct tensor inputs[BATCH];
+        struct compute_execution *alone[BATCH], *batch[BATCH];
+        const void *want[BATCH][8], *got[8];
+        int64_t layer_ns[64];
+        struct compute *compute = open_backend(bench, backends[b], 1, NULL);
+        struct compute_model *prepared = compute_prepare(compute, bench->model, &error);
+        struct compute_segment *segment = compute_segment(prepared, 0, bench->layers, &error);
+        for (uint32_t i = 0; i < BATCH; i++) {
+            assert_int_equal(tensor_read("random", view->tensors[view->inputs[0]], i + 1, &inputs[i], &error), 0);
+            const void *const input[] = {inputs[i].data};
+            run_segment(prepared, 0, bench->layers, input, want[i], &alone[i]);
+            batch[i] = compute_execution_take(segment, &error);
+            assert_int_equal(compute_start(batch[i], input, &error), 0);
+        }
+        assert_int_equal(compute_run_batch(batch, BATCH, 2, layer_ns, &error), 0);
+        assert_int_equal(compute_run_batch(batch, BATCH, 99, layer_ns + 2, &error), 0);
+        for (uint32_t i = 0; i < bench->layers; i++)
+            assert_true(layer_ns[i] > 0);
+        uint64_t bytes = view->tensors[view->outputs[0]]->bytes;
+        for (uint32_t i = 0; i < BATCH; i++) {
+            assert_int_equal(compute_outputs(batch[i], got, &error), 0);
+            assert_memory_equal(got[0], want[i][0], bytes);
+            assert_true(i == 0 || memcmp(want[i][0], want[i - 1][0], (size_t)bytes) != 0);
+        }
+        compute_close(compute);
+        for (uint32_t i = 0; i < BATCH; i++)
+            tensor_free(&inputs[i]);
+    }
 }
 
 static uint32_t passes_seen;
@@ -378,6 +422,7 @@ static void test_stress_burns_its_share_and_holds_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_batch_gives_what_each_task_gives_alone_bit_for_bit),
         cmocka_unit_test(test_a_quarter_of_a_processor_takes_four_times_as_long),
         cmocka_unit_test(test_many_short_layers_do_not_add_up_errors),
         cmocka_unit_test(test_work_that_sleeps_is_not_lengthened),

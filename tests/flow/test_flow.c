@@ -42,6 +42,7 @@ struct trial {
     struct change changes[4];
     uint32_t next_change;
     struct link_spec links[2];
+    const char *scheduler; /* NULL: fifo */
 };
 
 static struct trial make_trial(void)
@@ -105,9 +106,10 @@ static void run(struct trial *trial, const uint32_t *cuts)
                                                       .link_count = 2,
                                                       .workers = 1,
                                                       .seed = 1});
-    struct instance *fifo = builtin_instance(catalogue, NAPM_KIND_SCHEDULER, "fifo", NULL, 1, &error);
+    struct instance *scheduler =
+        builtin_instance(catalogue, NAPM_KIND_SCHEDULER, trial->scheduler ? trial->scheduler : "fifo", NULL, 1, &error);
     const struct flow_driver driver = {trial, next_task, task_ended, change_ns, change, NULL, NULL};
-    if (!fifo || flow_run(flow, cuts, fifo, &driver, NULL, &error) != 0)
+    if (!scheduler || flow_run(flow, cuts, scheduler, &driver, NULL, &error) != 0)
         fail_msg("%s", error.text);
     for (uint32_t i = 0; i < trial->ended_count; i++) {
         const struct flow_task *task = &trial->ended[i];
@@ -115,7 +117,7 @@ static void run(struct trial *trial, const uint32_t *cuts)
             assert_int_equal(task->ended_ns - task->started_ns,
                              task->local_ns + task->transmit_ns + task->queue_ns + task->remote_ns + task->return_ns);
     }
-    instance_close(fifo);
+    instance_close(scheduler);
     flow_free(flow);
 }
 
@@ -130,6 +132,35 @@ static void assert_phases(const struct flow_task *task, int64_t local_ms, int64_
 }
 
 /* ---- ways */
+
+static void run_two_at_once(struct trial *trial, const int64_t *batch_until_ns)
+{
+    *trial = make_trial();
+    trial->scheduler = "batch";
+    trial->stream_count = 2;
+    trial->streams[0].batch_until_ns = batch_until_ns;
+    trial->streams[1] = trial->streams[0];
+    trial->links[0].conditions[LINK_UP] = trial->links[1].conditions[LINK_UP] = (struct link_conditions){0};
+    trial->links[0].conditions[LINK_DOWN] = trial->links[1].conditions[LINK_DOWN] = (struct link_conditions){0};
+    run(trial, (const uint32_t[]){0, 0, 0, 0});
+    assert_int_equal(trial->ended_count, 2);
+}
+
+static void a_batch_takes_what_further_tasks_add(void **state)
+{
+    (void)state;
+    static const int64_t half_until_ns[] = {0, MS / 2, MS, 2 * MS};
+    struct trial trial;
+    run_two_at_once(&trial, half_until_ns);
+    for (int i = 0; i < 2; i++) {
+        assert_phases(&trial.ended[i], 0, 0, 0, 3 + 2, 0);
+        assert_int_equal(trial.ended[i].slices, 1);
+        assert_int_equal(trial.ended[i].station_work_ns, 5 * MS / 2);
+    }
+    run_two_at_once(&trial, NULL); /* nothing is known: one after the other takes as long */
+    for (int i = 0; i < 2; i++)
+        assert_phases(&trial.ended[i], 0, 0, 0, 3 + 3, 0);
+}
 
 static void every_node_of_the_way_computes_its_share(void **state)
 {
@@ -264,6 +295,7 @@ static void without_its_relay_a_stream_fails_and_holds_its_tasks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_batch_takes_what_further_tasks_add),
         cmocka_unit_test(every_node_of_the_way_computes_its_share),
         cmocka_unit_test(a_relay_without_a_share_forwards),
         cmocka_unit_test(a_result_of_the_relay_goes_back_from_there),

@@ -39,7 +39,7 @@ done
 for partitioner in trend-greedy annealing genetic min-cut chain-dp; do
     check "$partitioner under fifo: all tasks end well" all_end_well $partitioner fifo
 done
-for scheduler in srpt edf priority wfq; do
+for scheduler in srpt edf priority wfq batch; do
     check "greedy-delay under $scheduler: all tasks end well" all_end_well greedy-delay $scheduler
 done
 for arrivals in '{ plugin = "poisson"; interval = "5ms"; }' '{ plugin = "closed-loop"; }'; do

@@ -44,7 +44,7 @@ static struct scenario *open_with(const struct scenario_override *overrides, siz
 struct times {
     int64_t station_ns[64], device_ns[64];
     const int64_t *of_node[3][1];
-    const int64_t *const *table[3];
+    const int64_t *const *table[4];
 };
 
 static const int64_t *const *const *make_times(struct times *times, unsigned missing)
@@ -57,6 +57,7 @@ static const int64_t *const *const *make_times(struct times *times, unsigned mis
         times->of_node[node][0] = missing >> node & 1 ? NULL : node ? times->device_ns : times->station_ns;
         times->table[node] = times->of_node[node];
     }
+    times->table[3] = NULL; /* no batches */
     return times->table;
 }
 

@@ -19,7 +19,7 @@ keeps() {
 }
 
 for name in device-only station-only neurosurgeon greedy-delay greedy-variance exhaustive trend-greedy annealing \
-    genetic min-cut chain-dp fifo sjf rr srpt edf priority wfq closed-loop reference onednn; do
+    genetic min-cut chain-dp fifo sjf rr srpt edf priority wfq batch closed-loop reference onednn; do
     keeps "$name"
 done
 keeps replay --no-values

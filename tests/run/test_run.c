@@ -42,7 +42,19 @@ static int count_profile(struct world *world, uint32_t node, uint32_t model, int
     return 0;
 }
 
-static const struct world_kind counting = {.name = "counting", .facts = count_facts, .profile = count_profile};
+/* 4 tasks together take as long as 2. */
+static int count_batch(struct world *world, uint32_t model, uint32_t batch, int64_t *layer_ns, struct error *error)
+{
+    assert_int_equal(batch, 4);
+    if (count_profile(world, 0, model, layer_ns, error) != 0)
+        return -1;
+    for (int i = 0; i < 5; i++)
+        layer_ns[i] *= 2;
+    return 0;
+}
+
+static const struct world_kind counting = {
+    .name = "counting", .facts = count_facts, .profile = count_profile, .profile_batch = count_batch};
 
 /* ---- a scenario written to a file ---- */
 
@@ -147,6 +159,25 @@ static void every_node_is_profiled_once_and_then_known(void **state)
 {
     assert_int_equal(measured(*state), 3);
     assert_int_equal(measured(*state), 0);
+}
+
+static void batches_are_profiled_for_schedulers_that_have_them(void **state)
+{
+    struct fixture *fixture = *state;
+    struct profiles profiles = {0};
+    struct error error = {0};
+    assert_int_equal(measured(fixture), 3);
+    open_scenario(fixture, "scheduler.plugin", "batch");
+    assert_int_equal(measured(fixture), 1);
+    assert_int_equal(measured(fixture), 0); /* they are in the ledger too, and not taken for the lone task's */
+    assert_int_equal(profiles_gather(&profiles, &fixture->settings, &counting, NULL, -1, &error), 0);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(profiles_view(&profiles)[3][0][i], (1000 + i) / 3);
+    profiles_free(&profiles);
+    open_scenario(fixture, "scheduler.plugin", "fifo");
+    assert_int_equal(profiles_gather(&profiles, &fixture->settings, &counting, NULL, -1, &error), 0);
+    assert_null(profiles_view(&profiles)[3]);
+    profiles_free(&profiles);
 }
 
 static void fresh_profiles_are_measured_again(void **state)
@@ -307,6 +338,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(every_node_is_profiled_once_and_then_known),
+        CASE(batches_are_profiled_for_schedulers_that_have_them),
         CASE(fresh_profiles_are_measured_again),
         CASE(other_conditions_are_another_profile),
         CASE(another_model_file_is_another_profile),

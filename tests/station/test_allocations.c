@@ -132,7 +132,7 @@ static struct link_net *make_net(void)
 static void nothing_is_allocated_per_task(void **state)
 {
     (void)state;
-    static const char *const schedulers[] = {"fifo", "sjf", "rr", "srpt", "edf", "priority", "wfq"};
+    static const char *const schedulers[] = {"fifo", "sjf", "rr", "srpt", "edf", "priority", "wfq", "batch"};
     struct catalogue *catalogue = builtin_catalogue();
     assert_non_null(catalogue);
     for (size_t i = 0; i < sizeof(schedulers) / sizeof(*schedulers); i++) {

@@ -81,7 +81,8 @@ static void stage_open(struct stage *stage, uint32_t workers)
 static void will_pick(struct stage *stage, uint64_t job, uint32_t layers)
 {
     stage->puppet.status = NAPM_OK;
-    stage->puppet.answer = (struct napm_pick){sizeof(struct napm_pick), layers, job, INT64_MAX};
+    stage->puppet.answer =
+        (struct napm_pick){.size = sizeof(struct napm_pick), .layer_count = layers, .job = job, .wake_ns = INT64_MAX};
 }
 
 static void will_wait(struct stage *stage, int64_t wake_ns)
@@ -248,7 +249,8 @@ static void a_job_stays_with_its_worker_and_leaves_the_other_to_others(void **st
     assert_int_equal(dispatch(stage.station, 2).worker, 1);
     assert_int_equal(station_slice_done(stage.station, 1, 3, &end, &error), 0);
     will_pick(&stage, 2, 3); /* its worker is busy: it is held, and the scheduler is asked for worker 0 */
-    stage.puppet.then = (struct napm_pick){sizeof(struct napm_pick), 1, 1, INT64_MAX};
+    stage.puppet.then =
+        (struct napm_pick){.size = sizeof(struct napm_pick), .layer_count = 1, .job = 1, .wake_ns = INT64_MAX};
     struct station_slice slice = dispatch(stage.station, 3);
     assert_int_equal(slice.job, 1);
     assert_int_equal(slice.worker, 0);
@@ -371,7 +373,8 @@ static void a_held_job_can_be_cancelled(void **state)
     will_pick(&stage, 3, 1);
     assert_int_equal(dispatch(stage.station, 2).worker, 0); /* both have a job: the first of them */
     will_pick(&stage, 1, 1);
-    stage.puppet.then = (struct napm_pick){sizeof(struct napm_pick), 1, 2, INT64_MAX};
+    stage.puppet.then =
+        (struct napm_pick){.size = sizeof(struct napm_pick), .layer_count = 1, .job = 2, .wake_ns = INT64_MAX};
     assert_int_equal(dispatch(stage.station, 2).job, 2);
     struct ends ends = {.count = 0};
     station_cancel_stream(stage.station, 0, 3, note_end, &ends);
@@ -427,6 +430,137 @@ static void thousands_of_jobs_come_and_go(void **state)
     station_free(stage.station);
 }
 
+/* ---- batches */
+
+static void will_pick_batch(struct stage *stage, uint64_t job, uint32_t layers, const uint64_t *further, uint32_t count)
+{
+    will_pick(stage, job, layers);
+    stage->puppet.answer.batch = further;
+    stage->puppet.answer.batch_count = count;
+}
+
+static void assert_slice(struct station_slice slice, uint64_t job, uint32_t worker, bool more)
+{
+    assert_int_equal(slice.job, job);
+    assert_int_equal(slice.worker, worker);
+    assert_int_equal(slice.more, more);
+}
+
+static int slice_done(struct station *station, uint64_t job, int64_t now_ns)
+{
+    struct station_end end;
+    struct error error;
+    return station_slice_done(station, job, now_ns, &end, &error);
+}
+
+static void a_batch_starts_together_and_its_jobs_end_one_by_one(void **state)
+{
+    (void)state;
+    struct stage stage;
+    struct station_end end;
+    struct error error;
+    stage_open(&stage, 1);
+    for (uint32_t i = 0; i < 4; i++)
+        arrive(stage.station, job_of(i, 0, 2), 0);
+    will_pick_batch(&stage, 3, 1, (const uint64_t[]){1, 4}, 2);
+    assert_slice(dispatch(stage.station, 5), 3, 0, true);
+    assert_slice(dispatch(stage.station, 5), 1, 0, true);
+    struct station_slice last = dispatch(stage.station, 5);
+    assert_slice(last, 4, 0, false);
+    assert_int_equal(last.layer_count, 1);
+    assert_nothing_to_run(stage.station, 5); /* the worker is busy */
+    assert_int_equal(stage.puppet.picks, 1);
+    assert_int_equal(slice_done(stage.station, 3, 9), 0);
+    assert_nothing_to_run(stage.station, 9); /* and stays so until the last of them is done */
+    assert_int_equal(slice_done(stage.station, 1, 9), 0);
+    assert_int_equal(slice_done(stage.station, 4, 9), 0);
+    will_pick_batch(&stage, 4, 9, (const uint64_t[]){3}, 1);
+    assert_slice(dispatch(stage.station, 10), 4, 0, true);
+    last = dispatch(stage.station, 10);
+    assert_slice(last, 3, 0, false);
+    assert_int_equal(last.first_layer, 1);
+    assert_int_equal(last.layer_count, 1); /* all that are left */
+    assert_int_equal(station_slice_done(stage.station, 4, 13, &end, &error), 1);
+    assert_int_equal(end.stream, 3);
+    assert_int_equal(end.running_ns, 4 + 3);
+    assert_int_equal(end.slices, 2);
+    assert_int_equal(station_jobs(stage.station), 3);
+    station_free(stage.station);
+}
+
+static void a_job_of_a_batch_is_cancelled_by_itself(void **state)
+{
+    (void)state;
+    struct stage stage;
+    struct station_end end;
+    struct error error;
+    stage_open(&stage, 1);
+    for (uint32_t i = 0; i < 3; i++)
+        arrive(stage.station, job_of(i, 0, 2), 0);
+    will_pick_batch(&stage, 1, 1, (const uint64_t[]){2, 3}, 2);
+    dispatch(stage.station, 1);
+    station_cancel_stream(stage.station, 1, 2, NULL, NULL); /* before its slice was even handed out */
+    assert_slice(dispatch(stage.station, 2), 2, 0, true);
+    assert_int_equal(station_slice_done(stage.station, 2, 2, &end, &error), 1);
+    assert_true(end.cancelled);
+    assert_slice(dispatch(stage.station, 2), 3, 0, false);
+    assert_int_equal(slice_done(stage.station, 1, 4), 0);
+    assert_int_equal(slice_done(stage.station, 3, 4), 0);
+    assert_int_equal(station_jobs(stage.station), 2);
+    station_free(stage.station);
+}
+
+static void jobs_that_another_worker_has_begun_are_a_batch_there(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage, 2);
+    for (uint32_t i = 0; i < 4; i++)
+        arrive(stage.station, job_of(i, 0, 2), 0);
+    will_pick_batch(&stage, 1, 1, (const uint64_t[]){2}, 1);
+    assert_slice(dispatch(stage.station, 0), 1, 0, true);
+    assert_slice(dispatch(stage.station, 0), 2, 0, false);
+    will_pick_batch(&stage, 3, 1, (const uint64_t[]){4}, 1);
+    assert_slice(dispatch(stage.station, 0), 3, 1, true);
+    assert_slice(dispatch(stage.station, 0), 4, 1, false);
+    for (uint64_t id = 1; id <= 4; id++)
+        assert_int_equal(slice_done(stage.station, id, 5), 0);
+    will_pick_batch(&stage, 2, 1, (const uint64_t[]){3, 1, 4}, 3);
+    assert_slice(dispatch(stage.station, 5), 2, 0, true);
+    assert_slice(dispatch(stage.station, 5), 1, 0, false);
+    assert_slice(dispatch(stage.station, 5), 3, 1, true);
+    assert_slice(dispatch(stage.station, 5), 4, 1, false);
+    station_reset(stage.station, 6); /* in the middle of it all */
+    assert_int_equal(station_jobs(stage.station), 0);
+    station_free(stage.station);
+}
+
+static void a_batch_is_held_whole_and_loses_only_the_jobs_that_are_cancelled(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage, 2);
+    for (uint32_t i = 0; i < 5; i++)
+        arrive(stage.station, job_of(i, 0, 3), 0);
+    will_pick_batch(&stage, 1, 1, (const uint64_t[]){2, 3}, 2);
+    for (int i = 0; i < 3; i++)
+        dispatch(stage.station, 0);
+    for (uint64_t id = 1; id <= 3; id++)
+        assert_int_equal(slice_done(stage.station, id, 1), 0);
+    will_pick(&stage, 1, 1);
+    assert_slice(dispatch(stage.station, 1), 1, 0, false);
+    stage.puppet.then =
+        (struct napm_pick){.size = sizeof(struct napm_pick), .layer_count = 1, .job = 4, .wake_ns = INT64_MAX};
+    will_pick_batch(&stage, 2, 1, (const uint64_t[]){3}, 1);
+    assert_slice(dispatch(stage.station, 1), 4, 1, false); /* 2 and 3 wait for worker 0 */
+    struct ends ends = {0};
+    station_cancel_stream(stage.station, 1, 2, note_end, &ends);
+    assert_int_equal(ends.count, 1);
+    assert_int_equal(slice_done(stage.station, 1, 3), 0);
+    assert_slice(dispatch(stage.station, 3), 3, 0, false);
+    station_free(stage.station);
+}
+
 /* ---- schedulers that break their contract, loaded as the platform loads them */
 
 static struct catalogue *catalogue;
@@ -463,7 +597,7 @@ static struct instance *open_faulty(const char *fault)
     return instance;
 }
 
-/* Two jobs of two layers come, and everything is run until an error. Returns the number of finished jobs. */
+/* Two jobs of two layers come, which are not the same ones, and everything is run until an error. Returns the number of finished jobs. */
 static int drive_two_jobs(struct station *station, struct error *error)
 {
     int finished = 0;
@@ -471,6 +605,7 @@ static int drive_two_jobs(struct station *station, struct error *error)
     uint64_t id;
     for (uint64_t task = 0; task < 2; task++) {
         struct station_job job = job_of(0, task, 2);
+        job.first_layer = (uint32_t)task;
         if (station_arrive(station, &job, now_ns, &id, error))
             return finished;
     }
@@ -546,6 +681,12 @@ static void every_breach_of_contract_is_reported_in_the_plugins_name(void **stat
     assert_fault_is_reported("endless-wait", ERROR_PLUGIN, "misbehaves: pick() waits for ever with 2 jobs ready");
     assert_fault_is_reported("far-wake", ERROR_PLUGIN, "misbehaves: pick() waits for ever with 2 jobs ready");
     assert_fault_is_reported("naps", ERROR_PLUGIN, "misbehaves: pick() asked to wait 1000000 times in a row");
+    assert_fault_is_reported("batch-null", ERROR_PLUGIN, "misbehaves: pick() said that 1 more jobs go with job 2");
+    assert_fault_is_reported("batch-unknown", ERROR_PLUGIN, "misbehaves: pick() named job 4711, which does not exist");
+    assert_fault_is_reported("batch-twice", ERROR_PLUGIN, "misbehaves: pick() named job 2, which is not ready");
+    assert_fault_is_reported("batch-unequal", ERROR_PLUGIN,
+                             "misbehaves: pick() named job 1 (model 0, layer 0) in one batch with job 2 (model 0, "
+                             "layer 1): they do not run the same layers");
     assert_fault_is_reported("ready-odd-status", ERROR_PLUGIN, "misbehaves: ready() returned 9");
 }
 
@@ -585,6 +726,10 @@ int main(void)
         cmocka_unit_test(cancelling_a_stream_spares_the_others_and_lets_the_running_slice_end),
         cmocka_unit_test(reset_gives_all_jobs_back_and_begins_anew),
         cmocka_unit_test(thousands_of_jobs_come_and_go),
+        cmocka_unit_test(a_batch_starts_together_and_its_jobs_end_one_by_one),
+        cmocka_unit_test(a_job_of_a_batch_is_cancelled_by_itself),
+        cmocka_unit_test(jobs_that_another_worker_has_begun_are_a_batch_there),
+        cmocka_unit_test(a_batch_is_held_whole_and_loses_only_the_jobs_that_are_cancelled),
         cmocka_unit_test(a_sound_scheduler_finishes_both_jobs),
         cmocka_unit_test(every_breach_of_contract_is_reported_in_the_plugins_name),
         cmocka_unit_test(a_failing_scheduler_is_reported_with_its_own_words),

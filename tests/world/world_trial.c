@@ -90,7 +90,7 @@ int trial_deploy(struct trial *trial, const uint32_t *cuts, struct error *error)
 {
     const struct scenario *scenario = trial->scenario;
     const int64_t **by_model = NEW_ARRAY(const int64_t *, scenario->model_count);
-    const int64_t *const **by_node = NEW_ARRAY(const int64_t *const *, scenario->node_count);
+    const int64_t *const **by_node = NEW_ARRAY(const int64_t *const *, scenario->node_count + 1);
     for (uint32_t i = 0; i < scenario->model_count; i++) {
         uint32_t layers = model_view(scenario->models[i].model)->layer_count;
         int64_t *times = NEW_ARRAY(int64_t, layers);

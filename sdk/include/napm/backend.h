@@ -98,6 +98,22 @@ struct napm_backend {
 };
 
 /*
+ * Extension of a backend that computes several tasks together: napm_plugin.get_extension(NAPM_BACKEND_BATCH). Without
+ * it the host runs the tasks of a batch in turn, layer by layer.
+ */
+#define NAPM_BACKEND_BATCH "napm.backend.batch/1"
+struct napm_backend_batch {
+    uint32_t size;
+    uint32_t reserved;
+    /*
+     * As napm_backend.run for each of `count` (2 or more) different executions of one segment that have run equally many
+     * layers; layer_ns, unless NULL, receives the time of each layer for all of them together. Every output equals, bit
+     * for bit, that of the execution run alone. After an error all of them need a new start().
+     */
+    int32_t (*run)(void *self, void *const *executions, uint32_t count, uint32_t layer_count, int64_t *layer_ns);
+};
+
+/*
  * Extension of a backend that spends times instead of computing: napm_plugin.get_extension(NAPM_BACKEND_ORIGIN). What it
  * says stands beside the backend's name wherever its times are shown.
  */

@@ -93,6 +93,11 @@ struct napm_problem_stream {
     double weight; /* the stream's share for fair schedulers, above 0; 1 unless the scenario says otherwise */
     const uint32_t *route_nodes; /* route_count of them */
     const uint32_t *route_links; /* route_count - 1 of them */
+    /*
+     * layer_count mean times that a layer takes longer at the station for each further task of a batch (see
+     * napm_pick.batch_count); NULL: as long as for a task by itself.
+     */
+    const int64_t *batch_ns;
 };
 
 /*

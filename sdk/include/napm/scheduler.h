@@ -49,6 +49,15 @@ struct napm_pick {
     uint32_t layer_count; /* layers to run before asking again; more than are left means all */
     uint64_t job; /* id of a job that is ready */
     int64_t wake_ns; /* with NAPM_WAIT: ask again at this time even if no job comes; INT64_MAX: never */
+    /*
+     * A batch: further ready jobs to run together with `job`, for the same layer_count, each named once. Their model,
+     * first_layer and layers_done must equal those of `job`. ready() and gone() come for each of them by itself. Jobs
+     * that other workers have begun run there, as batches of their own. The array is the scheduler's, and need only be
+     * valid until its next call. 0 and NULL to begin with.
+     */
+    uint32_t batch_count;
+    uint32_t reserved;
+    const uint64_t *batch;
 };
 
 /* Why a job is gone. */
@@ -72,6 +81,17 @@ struct napm_scheduler {
 
     /* A job has finished or was cancelled (it may then be ready or not): forget it. It is freed after the call. */
     void (*gone)(void *self, struct napm_job *job, uint32_t why, int64_t now_ns);
+};
+
+/*
+ * Extension of a scheduler whose picks may name batches: napm_plugin.get_extension(NAPM_SCHEDULER_BATCHES). It has no
+ * functions: the host measures what batches cost at the station only for schedulers that have it, and without it takes a
+ * batch to last as long as its jobs one after the other.
+ */
+#define NAPM_SCHEDULER_BATCHES "napm.scheduler.batches/1"
+struct napm_scheduler_batches {
+    uint32_t size;
+    uint32_t reserved;
 };
 
 #ifdef __cplusplus
