@@ -117,24 +117,37 @@ static struct group *group_named(struct groups *groups, const char *label)
     return added;
 }
 
-/* The run's --set settings that are no group's: runs that differ in them are mixed. */
+/* Whether the comma-separated list has the path, with or without the ".plugin" at its end. */
+static bool is_key(const char *by, const char *path, size_t length)
+{
+    static const char tail[] = ".plugin";
+    size_t shorter = length;
+    if (length > strlen(tail) && strncmp(path + length - strlen(tail), tail, strlen(tail)) == 0)
+        shorter -= strlen(tail);
+    for (const char *key = by; *key; key += strcspn(key, ","), key += *key == ',') {
+        size_t key_length = strcspn(key, ",");
+        if ((key_length == length || key_length == shorter) && strncmp(key, path, key_length) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The run's --set settings that are no group's, as they came to be in the end: runs that differ in them are mixed. */
 static char *settings_outside(const struct run_summary *run, const char *by)
 {
     static const char mark[] = "# --set ";
     char *found = text_copy("");
     for (const char *line = run->scenario_text; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-        if (strncmp(line, mark, strlen(mark)) != 0)
-            continue;
         const char *path = line + strlen(mark);
-        char *name = text_format("%.*s", (int)strcspn(path, "="), path), *dot = strstr(name, ".plugin");
-        if (dot && !dot[strlen(".plugin")])
-            *dot = '\0';
-        if (!strstr(by, name)) {
+        if (strncmp(line, mark, strlen(mark)) != 0 || is_key(by, path, strcspn(path, "=")))
+            continue;
+        char *begin = text_format("\n%s%.*s=", mark, (int)strcspn(path, "="), path);
+        if (!strstr(path, begin)) { /* a later one of the same path counts in its stead */
             char *longer = text_format("%s%s%.*s", found, *found ? " " : "", (int)strcspn(path, "\n"), path);
             free(found);
             found = longer;
         }
-        free(name);
+        free(begin);
     }
     if (*found)
         return found;

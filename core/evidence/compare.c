@@ -45,7 +45,7 @@ static int read_task(void *context, const struct task_record *task)
     }
     int64_t delay_ns = task->ended_ns - task->started_ns;
     int64_t deadline_ns = reading->summary->streams[task->stream].deadline_ns;
-    reading->run->energies = task->energy_j >= 0;
+    reading->run->energies &= task->energy_j >= 0;
     *ARRAY_ADD(&reading->tasks) = (struct group_task){.stream = task->stream,
                                                       .task = task->task,
                                                       .started_ns = task->started_ns,
@@ -59,7 +59,7 @@ int group_add(struct group *group, struct ledger *ledger, const struct run_summa
 {
     group->runs = memory_resize(group->runs, group->run_count + 1, sizeof(*group->runs));
     struct group_run *added = &group->runs[group->run_count++];
-    *added = (struct group_run){.run = run->head.id, .seed = run->head.seed};
+    *added = (struct group_run){.run = run->head.id, .seed = run->head.seed, .energies = true};
     for (size_t i = 0; i < run->stream_count; i++)
         added->deadlines |= run->streams[i].deadline_ns > 0;
     struct reading reading = {.summary = run, .run = added};

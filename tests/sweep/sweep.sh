@@ -48,6 +48,13 @@ check "a run against its repetition of the same seed and settings" napm compare 
 check_text "is the same: nothing beyond noise" 'mean delay: no difference beyond noise' "$work/out"
 check_status "a sweep that there is not is refused" 2 napm compare sweep:9
 check_text "with the remedy" 'there is no sweep "9"; .napm sweep --list. names' "$work/err"
+napm run base.cfg --world sim --set seed=5 --set streams.pi.tasks=9 --set streams.pi.tasks=40 >/dev/null
+napm run base.cfg --world sim --set seed=5 --set streams.pi.tasks=40 --set scheduler.plugin=sjf >/dev/null
+last=$(runs 1)
+check "runs whose settings come to the same" napm compare "$((last - 1))" "$last" --by scheduler
+check "are not called mixed" sh -c "! grep -q 'more than one setting' '$work/err'"
+check "and by something else than what differs" napm compare "$((last - 1))" "$last" 1 --by links.pi.rate
+check_text "they are" 'more than one setting' "$work/err"
 check_status "one group alone is refused" 2 napm compare 1
 check_text "with the remedy" 'nothing to compare it with; name more runs' "$work/err"
 check_status "an unknown key is refused" 2 napm compare --by colour
