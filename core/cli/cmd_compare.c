@@ -13,6 +13,7 @@
 #include "core/cli/recorded.h"
 #include "core/cli/table.h"
 #include "core/evidence/compare.h"
+#include "core/scenario/recorded.h"
 
 #define DEFAULT_CONFIDENCE 0.95
 #define DEFAULT_LEAST 0.01
@@ -29,35 +30,31 @@ struct groups {
 
 /* ---- labels ---- */
 
-/* The name in "name version". */
-static char *name_alone(const char *text)
+static char *plugin_name(const char *with_version)
 {
-    return text ? text_format("%.*s", (int)strcspn(text, " "), text) : text_copy("none");
+    return with_version ? query_plugin_name(with_version) : text_copy("none");
 }
 
-/* What `--set PATH=VALUE` said last of a path in this run; the ledger keeps it behind the scenario's text. */
+/* What `--set PATH=VALUE` said last of a path in this run. */
 static char *setting_of(const struct run_summary *run, const char *path)
 {
-    static const char mark[] = "# --set ";
-    char *found = NULL;
-    for (const char *line = run->scenario_text; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-        size_t length = strlen(path);
-        if (strncmp(line, mark, strlen(mark)) != 0 || strncmp(line + strlen(mark), path, length) != 0 ||
-            line[strlen(mark) + length] != '=')
-            continue;
-        const char *value = line + strlen(mark) + length + 1;
-        free(found);
-        found = text_format("%.*s", (int)strcspn(value, "\n"), value);
-    }
-    return found ? found : text_copy("as in the file");
+    struct recorded_overrides overrides;
+    const char *found = "as in the file";
+    recorded_overrides_read(&overrides, run->scenario_text);
+    for (size_t i = 0; i < overrides.all.count; i++)
+        if (strcmp(overrides.all.items[i].path, path) == 0)
+            found = overrides.all.items[i].value;
+    char *value = text_copy(found);
+    recorded_overrides_free(&overrides);
+    return value;
 }
 
 static char *key_value(const struct run_summary *run, const char *key)
 {
     if (strcmp(key, "partitioner") == 0)
-        return name_alone(run->head.partitioner);
+        return plugin_name(run->head.partitioner);
     if (strcmp(key, "scheduler") == 0)
-        return name_alone(run->head.scheduler);
+        return plugin_name(run->head.scheduler);
     if (strcmp(key, "world") == 0)
         return text_copy(run->head.world);
     if (strcmp(key, "scenario") == 0)
@@ -118,11 +115,11 @@ static struct group *group_named(struct groups *groups, const char *label)
 }
 
 /* Whether the comma-separated list has the path, with or without the ".plugin" at its end. */
-static bool is_key(const char *by, const char *path, size_t length)
+static bool is_key(const char *by, const char *path)
 {
     static const char tail[] = ".plugin";
-    size_t shorter = length;
-    if (length > strlen(tail) && strncmp(path + length - strlen(tail), tail, strlen(tail)) == 0)
+    size_t length = strlen(path), shorter = length;
+    if (length > strlen(tail) && strcmp(path + length - strlen(tail), tail) == 0)
         shorter -= strlen(tail);
     for (const char *key = by; *key; key += strcspn(key, ","), key += *key == ',') {
         size_t key_length = strcspn(key, ",");
@@ -135,24 +132,20 @@ static bool is_key(const char *by, const char *path, size_t length)
 /* The run's --set settings that are no group's, as they came to be in the end: runs that differ in them are mixed. */
 static char *settings_outside(const struct run_summary *run, const char *by)
 {
-    static const char mark[] = "# --set ";
-    char *found = text_copy("");
-    for (const char *line = run->scenario_text; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-        const char *path = line + strlen(mark);
-        if (strncmp(line, mark, strlen(mark)) != 0 || is_key(by, path, strcspn(path, "=")))
+    struct recorded_overrides overrides;
+    char *found = NULL;
+    recorded_overrides_read(&overrides, run->scenario_text);
+    recorded_overrides_keep_last(&overrides);
+    for (size_t i = 0; i < overrides.all.count; i++) {
+        const struct scenario_override *override = &overrides.all.items[i];
+        if (is_key(by, override->path))
             continue;
-        char *begin = text_format("\n%s%.*s=", mark, (int)strcspn(path, "="), path);
-        if (!strstr(path, begin)) { /* a later one of the same path counts in its stead */
-            char *longer = text_format("%s%s%.*s", found, *found ? " " : "", (int)strcspn(path, "\n"), path);
-            free(found);
-            found = longer;
-        }
-        free(begin);
+        char *longer = text_format("%s%s%s=%s", found ? found : "", found ? " " : "", override->path, override->value);
+        free(found);
+        found = longer;
     }
-    if (*found)
-        return found;
-    free(found);
-    return text_copy("none");
+    recorded_overrides_free(&overrides);
+    return found ? found : text_copy("none");
 }
 
 /* What makes runs of one comparison hard to compare is said once. */

@@ -68,6 +68,11 @@ static void read_head(sqlite3_stmt *row, struct run_head *head)
     }
 }
 
+char *query_plugin_name(const char *with_version)
+{
+    return with_version ? text_format("%.*s", (int)strcspn(with_version, " "), with_version) : NULL;
+}
+
 static void free_head(struct run_head *head)
 {
     free(head->status);

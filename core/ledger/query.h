@@ -27,6 +27,9 @@ struct run_head {
     double mean_delay_ns; /* NAN without tasks that count */
 };
 
+/* The name in "name version"; NULL stays NULL. free() it. */
+char *query_plugin_name(const char *with_version);
+
 /* Delays of the tasks that count. All NAN where there are none. */
 struct delay_summary {
     double mean_ns, median_ns, p99_ns, minimum_ns, maximum_ns, variance_ns2, total_ns;

@@ -11,6 +11,7 @@
 #include "core/base/stats.h"
 #include "core/base/units.h"
 #include "core/report/parts.h"
+#include "core/scenario/recorded.h"
 
 /* ---- settings of a run ---- */
 
@@ -25,32 +26,30 @@ static bool is_told_otherwise(const char *name)
 }
 
 /* A string's quotes belong to the scenario's syntax. */
-static json_t *setting_value(const char *value, size_t length)
+static json_t *setting_value(const char *value)
 {
+    size_t length = strlen(value);
     if (length >= 2 && value[0] == '"' && value[length - 1] == '"')
         return json_stringn(value + 1, length - 2);
     return json_stringn(value, length);
 }
 
-/* The overrides: lines "# --set PATH=VALUE" at the end of the text. */
 static void add_overrides(json_t *settings, const char *text)
 {
-    static const char mark[] = "# --set ";
-    for (const char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-        const char *path = line + strlen(mark), *end = line + strcspn(line, "\n");
-        const char *equals = strncmp(line, mark, strlen(mark)) == 0 ? memchr(path, '=', (size_t)(end - path)) : NULL;
-        if (!equals)
-            continue;
-        char *name = text_format("%.*s", (int)(equals - path), path);
-        if (!is_told_otherwise(name))
-            json_object_set_new(settings, name, setting_value(equals + 1, (size_t)(end - equals - 1)));
-        free(name);
-    }
+    struct recorded_overrides overrides;
+    recorded_overrides_read(&overrides, text);
+    for (size_t i = 0; i < overrides.all.count; i++)
+        if (!is_told_otherwise(overrides.all.items[i].path))
+            json_object_set_new(settings, overrides.all.items[i].path, setting_value(overrides.all.items[i].value));
+    recorded_overrides_free(&overrides);
 }
 
-static json_t *first_word(const char *text)
+static json_t *plugin_name(const char *with_version)
 {
-    return text ? json_stringn(text, strcspn(text, " ")) : json_string("none");
+    char *name = query_plugin_name(with_version);
+    json_t *text = json_string(name ? name : "none");
+    free(name);
+    return text;
 }
 
 static json_t *settings_of(const struct report_entry *entry)
@@ -60,15 +59,14 @@ static json_t *settings_of(const struct report_entry *entry)
     json_object_set_new(settings, "scenario",
                         json_string(*run->head.scenario_name ? run->head.scenario_name : run->head.scenario_path));
     json_object_set_new(settings, "world", json_string(run->head.world));
-    json_object_set_new(settings, "partitioner", first_word(run->head.partitioner));
-    json_object_set_new(settings, "scheduler", first_word(run->head.scheduler));
+    json_object_set_new(settings, "partitioner", plugin_name(run->head.partitioner));
+    json_object_set_new(settings, "scheduler", plugin_name(run->head.scheduler));
     size_t devices = run->node_count > 0 ? run->node_count - 1 : 0;
     json_object_set_new(settings, "devices", json_sprintf("%zu", devices));
     add_overrides(settings, run->scenario_text);
     for (size_t i = 0; i < entry->setting_count; i++)
         if (!is_told_otherwise(entry->settings[i].name))
-            json_object_set_new(settings, entry->settings[i].name,
-                                setting_value(entry->settings[i].value, strlen(entry->settings[i].value)));
+            json_object_set_new(settings, entry->settings[i].name, setting_value(entry->settings[i].value));
     return settings;
 }
 

@@ -9,17 +9,13 @@
 #include "core/base/file.h"
 #include "core/scenario/override.h"
 #include "core/scenario/reader.h"
+#include "core/scenario/recorded.h"
 
 #define LARGEST_FILE_BYTES (16u << 20)
 
 struct scenario_private {
     struct arena arena;
 };
-
-/* ---- text */
-
-/* How a line begins that holds an override, behind the text of the file. */
-static const char override_mark[] = "# --set ";
 
 static char *read_text(struct arena *arena, const char *path, struct error *error)
 {
@@ -37,22 +33,6 @@ static char *read_text(struct arena *arena, const char *path, struct error *erro
             memcpy(text, map.bytes, map.size);
     }
     file_unmap(&map);
-    return text;
-}
-
-/* The file's text and a comment line for each override: with it the run can be repeated. */
-static const char *text_with_overrides(struct arena *arena, const char *text, const struct scenario_override *overrides,
-                                       size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        size_t length = strlen(text);
-        char *value = arena_copy(arena, overrides[i].value);
-        for (char *at = value; *at; at++)
-            if (*at == '\n' || *at == '\r')
-                *at = ' '; /* keeps to the line; white space to libconfig */
-        text = arena_text(arena, "%s%s%s%s=%s\n", text, length && text[length - 1] != '\n' ? "\n" : "", override_mark,
-                          overrides[i].path, value);
-    }
     return text;
 }
 
@@ -184,7 +164,7 @@ static int fill(struct scenario *scenario, const char *path, const char *given,
     struct value *root = text ? tree_parse(arena, text, path, error) : NULL;
     if (!root || override_and_expand(arena, root, overrides, count, error) != 0)
         return -1;
-    scenario->text = text_with_overrides(arena, text, overrides, count);
+    scenario->text = arena_keep(arena, recorded_text(text, overrides, count));
     struct reader reader = {.arena = arena, .error = error, .catalogue = catalogue, .scenario = scenario};
     int result = read_root(&reader, root, scenario->path);
     names_free(&reader.nodes);
@@ -210,39 +190,17 @@ struct scenario *scenario_open(const char *path, const struct scenario_override 
     return open_text(path, NULL, overrides, override_count, catalogue, error);
 }
 
-/* Where the overrides begin: the lines of that kind at the text's end. */
-static char *find_overrides(char *text)
-{
-    char *first = text + strlen(text);
-    for (char *line = first; line > text; first = line) {
-        for (line--; line > text && line[-1] != '\n';)
-            line--;
-        if (strncmp(line, override_mark, strlen(override_mark)) != 0)
-            break;
-    }
-    return first;
-}
-
 struct scenario *scenario_open_recorded(const char *path, const char *text, const struct scenario_override *overrides,
                                         size_t override_count, struct catalogue *catalogue, struct error *error)
 {
-    struct arena arena = {0};
-    ARRAY_OF(struct scenario_override) all = {0};
-    char *own = arena_copy(&arena, text), *first = find_overrides(own), *rest = NULL;
-    char *lines = arena_copy(&arena, first);
-    *first = '\0';
-    for (char *line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-        char *setting = line + strlen(override_mark), *equals = strchr(setting, '=');
-        if (!equals)
-            continue;
-        *equals = '\0';
-        *ARRAY_ADD(&all) = (struct scenario_override){setting, equals + 1};
-    }
+    struct recorded_overrides recorded;
+    recorded_overrides_read(&recorded, text);
+    char *file_text = text_format("%.*s", (int)recorded.file_bytes, text);
     for (size_t i = 0; i < override_count; i++)
-        *ARRAY_ADD(&all) = overrides[i];
-    struct scenario *scenario = open_text(path, own, all.items, all.count, catalogue, error);
-    ARRAY_FREE(&all);
-    arena_free(&arena);
+        *ARRAY_ADD(&recorded.all) = overrides[i];
+    struct scenario *scenario = open_text(path, file_text, recorded.all.items, recorded.all.count, catalogue, error);
+    free(file_text);
+    recorded_overrides_free(&recorded);
     return scenario;
 }
 

@@ -27,11 +27,6 @@ struct gathering {
     double *means; /* of each run */
 };
 
-static char *name_alone(const char *text)
-{
-    return text ? text_format("%.*s", (int)strcspn(text, " "), text) : NULL;
-}
-
 static double misses_of(const struct run_summary *run)
 {
     uint64_t misses = 0;
@@ -66,8 +61,8 @@ static int add_run(struct gathering *it, struct ledger *ledger, int64_t number, 
         return -1;
     struct outcome *outcome = it->outcome;
     if (!outcome->partitioner) {
-        outcome->partitioner = name_alone(run->head.partitioner);
-        outcome->scheduler = name_alone(run->head.scheduler);
+        outcome->partitioner = query_plugin_name(run->head.partitioner);
+        outcome->scheduler = query_plugin_name(run->head.scheduler);
     }
     outcome->tasks += run->head.ok;
     outcome->lost += run->head.failed + run->head.unfinished;

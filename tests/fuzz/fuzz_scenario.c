@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzzes the reader of scenario files, with the overrides that stand in "# --set path=value" lines: a text is read, and
+ * Fuzzes the reader of scenario files, with the overrides that stand in "# --set path=value" lines at its end: a text is read, and
  * then keeps what its users rely on, or is refused as the user's mistake. In a tree built with clang and
  * --enable-sanitizers, for a campaign:
  *   clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -I$top_srcdir -I$top_srcdir/sdk/include \
@@ -14,11 +14,9 @@
 #include <unistd.h>
 
 #include "core/base/memory.h"
-#include "core/scenario/scenario.h"
+#include "core/scenario/recorded.h"
 #include "models/zoo.h"
 #include "tests/fuzz/fuzz_target.h"
-
-#define MOST_OVERRIDES 8
 
 /* libconfig 1.5 itself loses the empty texts of a file that it then refuses. */
 const char *__lsan_default_suppressions(void);
@@ -98,38 +96,20 @@ static void check_scenario(const struct scenario *scenario)
     }
 }
 
-/* Takes the text apart at its "# --set path=value" lines. */
-static size_t find_overrides(char *text, struct scenario_override *overrides)
-{
-    size_t count = 0;
-    for (char *line = strstr(text, "# --set "); line && count < MOST_OVERRIDES; count++) {
-        char *end = strchr(line, '\n'), *next;
-        if (end)
-            *end = '\0';
-        char *value = strchr(line, '=');
-        next = end ? strstr(end + 1, "# --set ") : NULL;
-        if (!value)
-            break;
-        *value = '\0';
-        overrides[count] = (struct scenario_override){line + strlen("# --set "), value + 1};
-        line = next;
-    }
-    return count;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     struct error error = {0};
-    struct scenario_override overrides[MOST_OVERRIDES];
-    char *copy = memory_new(size + 1);
-    memcpy(copy, bytes, size);
-    size_t count = find_overrides(copy, overrides);
-    struct scenario *scenario = scenario_open(fuzz_file(bytes, size), overrides, count, NULL, &error);
+    char *text = text_format("%.*s", (int)size, (const char *)bytes);
+    struct recorded_overrides overrides;
+    recorded_overrides_read(&overrides, text);
+    struct scenario *scenario =
+        scenario_open(fuzz_file(bytes, size), overrides.all.items, overrides.all.count, NULL, &error);
     if (scenario)
         check_scenario(scenario);
     else if (error.kind != ERROR_INPUT || !error.text[0])
         abort();
     scenario_close(scenario);
-    free(copy);
+    recorded_overrides_free(&overrides);
+    free(text);
     return 0;
 }

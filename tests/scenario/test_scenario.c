@@ -14,6 +14,7 @@
 #include "core/base/file.h"
 #include "core/base/memory.h"
 #include "core/model/tensor_file.h"
+#include "core/scenario/recorded.h"
 #include "core/scenario/scenario.h"
 #include "models/zoo.h"
 
@@ -690,6 +691,33 @@ static void the_text_kept_says_what_was_overridden(void **state)
     free(expected);
 }
 
+static void overrides_are_read_from_the_end_of_the_text_kept(void **state)
+{
+    (void)state;
+    const char *file = "# --set seed=1\nname = \"x\";";
+    char *text = recorded_text(file, SET({"seed", "2"}, {"nodes.pi.cpu", "0.5"}, {"seed", "a=b"}), 3);
+    struct recorded_overrides overrides;
+    recorded_overrides_read(&overrides, text);
+    assert_int_equal(overrides.file_bytes, strlen(file) + 1); /* the last line of the file was given its end */
+    assert_int_equal(overrides.all.count, 3);
+    assert_string_equal(overrides.all.items[0].value, "2");
+    recorded_overrides_keep_last(&overrides);
+    assert_int_equal(overrides.all.count, 2);
+    assert_string_equal(overrides.all.items[0].path, "nodes.pi.cpu");
+    assert_string_equal(overrides.all.items[1].path, "seed");
+    assert_string_equal(overrides.all.items[1].value, "a=b");
+    recorded_overrides_free(&overrides);
+    free(text);
+
+    recorded_overrides_read(&overrides, file); /* a comment of the user's own, in the middle */
+    assert_int_equal(overrides.all.count, 0);
+    assert_int_equal(overrides.file_bytes, strlen(file));
+    recorded_overrides_free(&overrides);
+    recorded_overrides_read(&overrides, NULL);
+    assert_int_equal(overrides.all.count, 0);
+    recorded_overrides_free(&overrides);
+}
+
 static void wrong_overrides_are_named_by_their_path(void **state)
 {
     (void)state;
@@ -747,6 +775,7 @@ int main(void)
         cmocka_unit_test(the_size_of_a_group_is_set_before_its_members),
         cmocka_unit_test(another_plugin_drops_the_options_of_the_files_one),
         cmocka_unit_test(the_text_kept_says_what_was_overridden),
+        cmocka_unit_test(overrides_are_read_from_the_end_of_the_text_kept),
         cmocka_unit_test(wrong_overrides_are_named_by_their_path),
     };
     struct error error = {0};
