@@ -4,10 +4,8 @@
  * think time, as a user does who waits for an answer before asking again.
  */
 #include <stdlib.h>
-#include <string.h>
 
-#include <napm/loadgen.h>
-#include <napm/plugin.h>
+#include "arrivals.h"
 
 #define MOST_OUTSTANDING 1000000
 
@@ -86,18 +84,12 @@ static int64_t interval_ns(void *self)
     return 0; /* a task starts when another ends */
 }
 
-static const struct napm_loadgen hook = {.size = sizeof(hook)};
 static const struct napm_loadgen_arrivals arrivals = {
     .size = sizeof(arrivals),
     .next = next,
     .completed = completed,
     .interval_ns = interval_ns,
 };
-
-static const void *get_extension(const char *id)
-{
-    return strcmp(id, NAPM_LOADGEN_ARRIVALS) == 0 ? &arrivals : NULL;
-}
 
 static const struct napm_plugin plugin = {
     .size = sizeof(plugin),
@@ -112,8 +104,8 @@ static const struct napm_plugin plugin = {
     .options = options_table,
     .create = create,
     .destroy = free,
-    .hook = &hook,
-    .get_extension = get_extension,
+    .hook = &arrivals_hook,
+    .get_extension = arrivals_extension,
 };
 
 NAPM_PLUGIN_NOTE(closed_loop, NAPM_KIND_LOADGEN, NAPM_LOADGEN_VERSION, "closed-loop", "1.0");

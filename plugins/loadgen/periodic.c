@@ -4,10 +4,8 @@
  * share of the period, so that it neither adds up nor changes the order.
  */
 #include <stdlib.h>
-#include <string.h>
 
-#include <napm/loadgen.h>
-#include <napm/plugin.h>
+#include "arrivals.h"
 
 enum { OPTION_PERIOD, OPTION_OFFSET, OPTION_JITTER, OPTION_COUNT };
 
@@ -77,32 +75,18 @@ static int32_t next(void *self, int64_t now_ns, int64_t *at_ns)
     return NAPM_OK;
 }
 
-static void completed(void *self, int64_t now_ns, uint64_t task, uint32_t failed)
-{
-    (void)self;
-    (void)now_ns;
-    (void)task;
-    (void)failed;
-}
-
 static int64_t interval_ns(void *self)
 {
     const struct periodic *periodic = self;
     return periodic->period_ns;
 }
 
-static const struct napm_loadgen hook = {.size = sizeof(hook)};
 static const struct napm_loadgen_arrivals arrivals = {
     .size = sizeof(arrivals),
     .next = next,
-    .completed = completed,
+    .completed = arrivals_go_on,
     .interval_ns = interval_ns,
 };
-
-static const void *get_extension(const char *id)
-{
-    return strcmp(id, NAPM_LOADGEN_ARRIVALS) == 0 ? &arrivals : NULL;
-}
 
 static const struct napm_plugin plugin = {
     .size = sizeof(plugin),
@@ -117,8 +101,8 @@ static const struct napm_plugin plugin = {
     .options = options_table,
     .create = create,
     .destroy = free,
-    .hook = &hook,
-    .get_extension = get_extension,
+    .hook = &arrivals_hook,
+    .get_extension = arrivals_extension,
 };
 
 NAPM_PLUGIN_NOTE(periodic, NAPM_KIND_LOADGEN, NAPM_LOADGEN_VERSION, "periodic", "1.0");

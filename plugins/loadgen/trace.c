@@ -7,8 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include <napm/loadgen.h>
-#include <napm/plugin.h>
+#include "arrivals.h"
 
 #include "trace_csv.h"
 
@@ -210,32 +209,18 @@ static int32_t next(void *self, int64_t now_ns, int64_t *at_ns)
     return NAPM_OK;
 }
 
-static void completed(void *self, int64_t now_ns, uint64_t task, uint32_t failed)
-{
-    (void)self;
-    (void)now_ns;
-    (void)task;
-    (void)failed;
-}
-
 static int64_t interval_ns(void *self)
 {
     const struct trace *trace = self;
     return trace->mean_interval_ns;
 }
 
-static const struct napm_loadgen hook = {.size = sizeof(hook)};
 static const struct napm_loadgen_arrivals arrivals = {
     .size = sizeof(arrivals),
     .next = next,
-    .completed = completed,
+    .completed = arrivals_go_on,
     .interval_ns = interval_ns,
 };
-
-static const void *get_extension(const char *id)
-{
-    return strcmp(id, NAPM_LOADGEN_ARRIVALS) == 0 ? &arrivals : NULL;
-}
 
 static const struct napm_plugin plugin = {
     .size = sizeof(plugin),
@@ -250,8 +235,8 @@ static const struct napm_plugin plugin = {
     .options = options_table,
     .create = create,
     .destroy = destroy,
-    .hook = &hook,
-    .get_extension = get_extension,
+    .hook = &arrivals_hook,
+    .get_extension = arrivals_extension,
 };
 
 NAPM_PLUGIN_NOTE(trace, NAPM_KIND_LOADGEN, NAPM_LOADGEN_VERSION, "trace", "1.0");

@@ -15,15 +15,7 @@
 enum { OPTION_OBJECTIVE, OPTION_EVALUATIONS, OPTION_START_TEMPERATURE, OPTION_COOLING, OPTION_COUNT };
 
 SEARCH_OBJECTIVE_OPTION(objective_option);
-static const struct napm_option evaluations_option = {
-    .size = sizeof(evaluations_option),
-    .type = NAPM_OPTION_INTEGER,
-    .name = "evaluations",
-    .default_text = "3000",
-    .help = "Plans that are evaluated.",
-    .minimum = 1,
-    .maximum = 1e12,
-};
+SEARCH_EVALUATIONS_OPTION(evaluations_option, "3000");
 static const struct napm_option start_temperature_option = {
     .size = sizeof(start_temperature_option),
     .type = NAPM_OPTION_REAL,
@@ -72,18 +64,13 @@ static int32_t create(const struct napm_host *host, const union napm_value *opti
     return NAPM_OK;
 }
 
-static uint32_t below(const struct napm_host *host, uint32_t bound)
-{
-    return (uint32_t)(host->random_unit(host) * bound);
-}
-
 /* A place other than the present one, for a stream that has two or more. */
 static uint32_t other_place(const struct search *search, uint32_t stream)
 {
     const struct napm_host *host = search->settings->host;
     uint32_t count = search->cut_counts[stream], place = search->places[stream];
     if (host->random_bits(host) & 1) {
-        uint32_t other = below(host, count - 1);
+        uint32_t other = search_below(search, count - 1);
         return other + (other >= place);
     }
     int up = place == 0 || (place + 1 < count && (host->random_bits(host) & 1));
@@ -101,7 +88,7 @@ static int32_t anneal(struct search *search, const struct annealing *settings, c
             scale = settings->start_temperature * search->score;
         double spent = (double)search->evaluations / (double)settings->search.evaluations, score;
         double temperature = scale * pow(settings->cooling, COOLINGS * spent);
-        uint32_t stream = movable[below(host, count)], place = other_place(search, stream);
+        uint32_t stream = movable[search_below(search, count)], place = other_place(search, stream);
         double climb = -temperature * log(1 - host->random_unit(host));
         double limit = search->score < INFINITY ? search->score + climb : INFINITY;
         status = search_try(search, stream, place, limit, &score);

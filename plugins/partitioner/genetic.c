@@ -24,15 +24,7 @@ enum {
 };
 
 SEARCH_OBJECTIVE_OPTION(objective_option);
-static const struct napm_option evaluations_option = {
-    .size = sizeof(evaluations_option),
-    .type = NAPM_OPTION_INTEGER,
-    .name = "evaluations",
-    .default_text = "4000",
-    .help = "Plans that are evaluated.",
-    .minimum = 1,
-    .maximum = 1e12,
-};
+SEARCH_EVALUATIONS_OPTION(evaluations_option, "4000");
 static const struct napm_option population_option = {
     .size = sizeof(population_option),
     .type = NAPM_OPTION_INTEGER,
@@ -128,12 +120,6 @@ struct breed {
     uint32_t *cells;
 };
 
-static uint32_t below(const struct breed *breed, uint32_t bound)
-{
-    const struct napm_host *host = breed->settings->search.host;
-    return (uint32_t)(host->random_unit(host) * bound);
-}
-
 static int chance(const struct breed *breed, double share)
 {
     const struct napm_host *host = breed->settings->search.host;
@@ -172,7 +158,7 @@ static int32_t first_generation(struct breed *breed)
         if (g <= SEARCH_STATION)
             search_start_places(breed->search, (enum search_start)g, genome->places);
         for (uint32_t i = 0; g > SEARCH_STATION && i < breed->search->problem->stream_count; i++)
-            genome->places[i] = below(breed, breed->search->cut_counts[i]);
+            genome->places[i] = search_below(breed->search, breed->search->cut_counts[i]);
         status = grow_up(breed, genome);
     }
     return status;
@@ -182,7 +168,7 @@ static const struct genome *choose_parent(const struct breed *breed)
 {
     const struct genome *best = NULL;
     for (uint32_t k = 0; k < breed->settings->tournament; k++) {
-        const struct genome *one = &breed->parents[below(breed, breed->settings->population)];
+        const struct genome *one = &breed->parents[search_below(breed->search, breed->settings->population)];
         if (!best || one->score < best->score)
             best = one;
     }
@@ -197,7 +183,7 @@ static void conceive(const struct breed *breed, struct genome *child)
     for (uint32_t i = 0; i < streams; i++) {
         child->places[i] = chance(breed, 0.5) ? mother->places[i] : father->places[i];
         if (chance(breed, breed->settings->mutation / streams))
-            child->places[i] = below(breed, breed->search->cut_counts[i]);
+            child->places[i] = search_below(breed->search, breed->search->cut_counts[i]);
     }
 }
 

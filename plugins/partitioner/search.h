@@ -21,6 +21,17 @@
         .choices = SEARCH_OBJECTIVES,                                                                                  \
     }
 
+#define SEARCH_EVALUATIONS_OPTION(name_, default_)                                                                     \
+    static const struct napm_option name_ = {                                                                          \
+        .size = sizeof(name_),                                                                                         \
+        .type = NAPM_OPTION_INTEGER,                                                                                   \
+        .name = "evaluations",                                                                                         \
+        .default_text = (default_),                                                                                    \
+        .help = "Plans that are evaluated.",                                                                           \
+        .minimum = 1,                                                                                                  \
+        .maximum = 1e12,                                                                                               \
+    }
+
 struct search_settings {
     const struct napm_host *host;
     const char *objective; /* one of SEARCH_OBJECTIVES */
@@ -51,6 +62,13 @@ enum search_start { SEARCH_ALONE, SEARCH_LOCAL, SEARCH_STATION };
 int32_t search_begin(struct search *search, const struct search_settings *settings, const struct napm_problem *problem,
                      const struct napm_evaluator *evaluator, struct napm_plan *plan);
 void search_end(struct search *search);
+
+/* By chance, evenly: 0..bound-1. */
+static inline uint32_t search_below(const struct search *search, uint32_t bound)
+{
+    const struct napm_host *host = search->settings->host;
+    return (uint32_t)(host->random_unit(host) * bound);
+}
 
 /* Fills `places`, one for each stream. */
 void search_start_places(const struct search *search, enum search_start start, uint32_t *places);

@@ -12,19 +12,16 @@ enum { OPTION_QUANTUM, OPTION_COUNT };
 RANKED_QUANTUM_OPTION(quantum_option);
 static const struct napm_option *const options_table[OPTION_COUNT] = {[OPTION_QUANTUM] = &quantum_option};
 
+static int64_t deadline_of(const struct napm_job *job, int64_t unused)
+{
+    (void)unused;
+    return job->deadline_ns;
+}
+
 static int32_t create(const struct napm_host *host, const union napm_value *options, void **self)
 {
-    return ranked_new(host, options[OPTION_QUANTUM].integer, 0, self);
+    return ranked_new(host, deadline_of, options[OPTION_QUANTUM].integer, 0, self);
 }
-
-static int32_t ready(void *self, struct napm_job *job, int64_t now_ns)
-{
-    (void)now_ns;
-    return ranked_add(self, job, job->deadline_ns);
-}
-
-static const struct napm_scheduler hook = {
-    .size = sizeof(hook), .ready = ready, .pick = ranked_pick, .gone = ranked_gone};
 
 static const struct napm_plugin plugin = {
     .size = sizeof(plugin),
@@ -39,7 +36,7 @@ static const struct napm_plugin plugin = {
     .options = options_table,
     .create = create,
     .destroy = ranked_destroy,
-    .hook = &hook,
+    .hook = &ranked_hook,
 };
 
 NAPM_PLUGIN_NOTE(edf, NAPM_KIND_SCHEDULER, NAPM_SCHEDULER_VERSION, "edf", "1.0");

@@ -25,11 +25,6 @@ static const struct napm_option *const options_table[OPTION_COUNT] = {
     [OPTION_AGING] = &aging_option,
 };
 
-static int32_t create(const struct napm_host *host, const union napm_value *options, void **self)
-{
-    return ranked_new(host, options[OPTION_QUANTUM].integer, options[OPTION_AGING].integer, self);
-}
-
 static int64_t rank_of(const struct napm_job *job, int64_t aging_ns)
 {
     int64_t rank_ns;
@@ -41,15 +36,10 @@ static int64_t rank_of(const struct napm_job *job, int64_t aging_ns)
     return rank_ns;
 }
 
-static int32_t ready(void *self, struct napm_job *job, int64_t now_ns)
+static int32_t create(const struct napm_host *host, const union napm_value *options, void **self)
 {
-    (void)now_ns;
-    struct ranked *ranked = self;
-    return ranked_add(ranked, job, rank_of(job, ranked->parameter));
+    return ranked_new(host, rank_of, options[OPTION_QUANTUM].integer, options[OPTION_AGING].integer, self);
 }
-
-static const struct napm_scheduler hook = {
-    .size = sizeof(hook), .ready = ready, .pick = ranked_pick, .gone = ranked_gone};
 
 static const struct napm_plugin plugin = {
     .size = sizeof(plugin),
@@ -64,7 +54,7 @@ static const struct napm_plugin plugin = {
     .options = options_table,
     .create = create,
     .destroy = ranked_destroy,
-    .hook = &hook,
+    .hook = &ranked_hook,
 };
 
 NAPM_PLUGIN_NOTE(priority, NAPM_KIND_SCHEDULER, NAPM_SCHEDULER_VERSION, "priority", "1.0");

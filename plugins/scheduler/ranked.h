@@ -2,6 +2,7 @@
 /*
  * Schedulers that give each ready job a rank and always run the job of the least one, for a quantum: they differ in the
  * rank alone. A job whose turn is over is ranked anew, and so is preempted, at a layer border, where another is before it.
+ * Such a scheduler's `create` calls ranked_new; the rest of its descriptor is ranked_hook and ranked_destroy.
  */
 #ifndef NAPM_PLUGINS_SCHEDULER_RANKED_H
 #define NAPM_PLUGINS_SCHEDULER_RANKED_H
@@ -11,8 +12,9 @@
 
 struct ranked {
     const struct napm_host *host;
-    int64_t quantum_ns;
-    int64_t parameter; /* the scheduler's own */
+    /* `parameter` is the scheduler's own, as given to ranked_new. */
+    int64_t (*rank)(const struct napm_job *job, int64_t parameter);
+    int64_t quantum_ns, parameter;
     struct order order;
 };
 
@@ -21,14 +23,16 @@ struct ranked {
                 "A job runs for so much expected time before it may be preempted, and at least one layer; 0: one "     \
                 "layer at a time.")
 
-static inline int32_t ranked_new(const struct napm_host *host, int64_t quantum_ns, int64_t parameter, void **self)
+static inline int32_t ranked_new(const struct napm_host *host,
+                                 int64_t (*rank)(const struct napm_job *job, int64_t parameter), int64_t quantum_ns,
+                                 int64_t parameter, void **self)
 {
     struct ranked *ranked = malloc(sizeof(*ranked));
     if (!ranked) {
         host->set_error(host, "out of memory");
         return NAPM_ERR_MEMORY;
     }
-    *ranked = (struct ranked){.host = host, .quantum_ns = quantum_ns, .parameter = parameter};
+    *ranked = (struct ranked){.host = host, .rank = rank, .quantum_ns = quantum_ns, .parameter = parameter};
     *self = ranked;
     return NAPM_OK;
 }
@@ -40,9 +44,11 @@ static inline void ranked_destroy(void *self)
     free(ranked);
 }
 
-static inline int32_t ranked_add(struct ranked *ranked, struct napm_job *job, int64_t rank)
+static inline int32_t ranked_ready(void *self, struct napm_job *job, int64_t now_ns)
 {
-    int32_t status = order_add(&ranked->order, job, rank);
+    (void)now_ns;
+    struct ranked *ranked = self;
+    int32_t status = order_add(&ranked->order, job, ranked->rank(job, ranked->parameter));
     if (status < 0)
         ranked->host->set_error(ranked->host, "out of memory");
     return status;
@@ -66,6 +72,16 @@ static inline void ranked_gone(void *self, struct napm_job *job, uint32_t why, i
     (void)now_ns;
     struct ranked *ranked = self;
     order_forget(&ranked->order, job);
+}
+
+static const struct napm_scheduler ranked_hook = {
+    .size = sizeof(ranked_hook), .ready = ranked_ready, .pick = ranked_pick, .gone = ranked_gone};
+
+/* By what is left of it at the station. */
+static inline int64_t ranked_by_remaining(const struct napm_job *job, int64_t unused)
+{
+    (void)unused;
+    return job->remaining_ns;
 }
 
 #endif

@@ -8,17 +8,8 @@
 static int32_t create(const struct napm_host *host, const union napm_value *options, void **self)
 {
     (void)options;
-    return ranked_new(host, TURN_WHOLE, 0, self);
+    return ranked_new(host, ranked_by_remaining, TURN_WHOLE, 0, self);
 }
-
-static int32_t ready(void *self, struct napm_job *job, int64_t now_ns)
-{
-    (void)now_ns;
-    return ranked_add(self, job, job->remaining_ns);
-}
-
-static const struct napm_scheduler hook = {
-    .size = sizeof(hook), .ready = ready, .pick = ranked_pick, .gone = ranked_gone};
 
 static const struct napm_plugin plugin = {
     .size = sizeof(plugin),
@@ -31,7 +22,7 @@ static const struct napm_plugin plugin = {
     .licence = "Apache-2.0",
     .create = create,
     .destroy = ranked_destroy,
-    .hook = &hook,
+    .hook = &ranked_hook,
 };
 
 NAPM_PLUGIN_NOTE(sjf, NAPM_KIND_SCHEDULER, NAPM_SCHEDULER_VERSION, "sjf", "1.0");
