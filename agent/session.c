@@ -44,13 +44,7 @@ struct session {
 /* The session cannot go on. */
 static void fail(struct session *session, const struct error *why)
 {
-    Wire__Error body = WIRE__ERROR__INIT;
-    Wire__Message message = WIRE__MESSAGE__INIT;
-    body.kind = why->kind;
-    body.text = (char *)(uintptr_t)why->text;
-    message.body_case = WIRE__MESSAGE__BODY_ERROR;
-    message.error = &body;
-    control_send(&session->control, &message, NULL);
+    control_send_error(&session->control, why, NULL);
     session->exit_code = 1;
     event_base_loopbreak(session->base);
 }

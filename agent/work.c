@@ -73,22 +73,24 @@ struct work {
 
 /* ---- answers */
 
+/* The main thread sees the connection's end and ends the agent. */
+static void warn_of_silence(const struct error *error)
+{
+    log_warning("agent", "%s", error->text);
+}
+
 static void answer(struct work *work, const Wire__Message *message)
 {
     struct error error;
     if (control_send(work->control, message, &error))
-        log_warning("agent", "%s", error.text); /* the main thread sees the connection's end and ends the agent */
+        warn_of_silence(&error);
 }
 
 static void answer_error(struct work *work, const struct error *why)
 {
-    Wire__Error body = WIRE__ERROR__INIT;
-    Wire__Message message = WIRE__MESSAGE__INIT;
-    body.kind = why->kind;
-    body.text = (char *)(uintptr_t)why->text;
-    message.body_case = WIRE__MESSAGE__BODY_ERROR;
-    message.error = &body;
-    answer(work, &message);
+    struct error error;
+    if (control_send_error(work->control, why, &error))
+        warn_of_silence(&error);
 }
 
 static void answer_task_failed(struct work *work, uint32_t stream, uint64_t task, const struct error *why)

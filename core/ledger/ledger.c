@@ -364,12 +364,8 @@ int store_begin(struct ledger *ledger, struct error *error)
 
 int store_end(struct ledger *ledger, int result, struct error *error)
 {
-    if (--ledger->depth == 0) {
-        if (result == 0)
-            result = sql_script(&ledger->sql, "COMMIT", error);
-        if (result != 0)
-            sqlite3_exec(ledger->sql.db, "ROLLBACK", NULL, NULL, NULL);
-    }
+    if (--ledger->depth == 0)
+        result = sql_conclude(&ledger->sql, result, error);
     pthread_mutex_unlock(&ledger->database);
     return result;
 }

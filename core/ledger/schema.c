@@ -181,11 +181,7 @@ int schema_bring_up(struct sql *sql, const char *const *steps, size_t step_count
     /* IMMEDIATE: of two processes that open an old file at once, the second waits and then finds nothing to do. */
     if (sql_script(sql, "BEGIN IMMEDIATE", error) != 0)
         return -1;
-    if (take_steps(sql, steps, step_count, error) != 0) {
-        sqlite3_exec(sql->db, "ROLLBACK", NULL, NULL, NULL);
-        return -1;
-    }
-    return sql_script(sql, "COMMIT", error);
+    return sql_conclude(sql, take_steps(sql, steps, step_count, error), error);
 }
 
 int schema_version(struct sql *sql, size_t step_count, size_t *version, struct error *error)

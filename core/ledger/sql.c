@@ -74,6 +74,15 @@ int sql_script(struct sql *sql, const char *text, struct error *error)
     return 0;
 }
 
+int sql_conclude(struct sql *sql, int result, struct error *error)
+{
+    if (result == 0)
+        result = sql_script(sql, "COMMIT", error);
+    if (result != 0)
+        sqlite3_exec(sql->db, "ROLLBACK", NULL, NULL, NULL);
+    return result;
+}
+
 static int bind_unless_zero(sqlite3_stmt *statement, int at, int64_t value)
 {
     return value == 0 ? sqlite3_bind_null(statement, at) : sqlite3_bind_int64(statement, at, value);

@@ -35,6 +35,9 @@ int sql_fail(struct sql *sql, const char *what, struct error *error);
 /* Runs statements that take and give nothing. */
 int sql_script(struct sql *sql, const char *text, struct error *error);
 
+/* Ends a transaction: commits where `result` is 0, and takes it back where it is not, or that fails. Returns 0 or -1. */
+int sql_conclude(struct sql *sql, int result, struct error *error);
+
 /*
  * Runs one statement with values: one letter of `types` for each: i int64_t, z int64_t (0: NULL), d double, p double
  * (negative: NULL), t const char * (NULL: NULL). `text` must be a string literal. Texts are not copied.

@@ -142,13 +142,8 @@ static int write_batch(struct ledger *ledger, const struct batch *batch, struct 
 {
     pthread_mutex_lock(&ledger->database);
     int result = sql_script(&ledger->sql, "BEGIN IMMEDIATE", error);
-    if (result == 0) {
-        result = write_rows(ledger, batch, error);
-        if (result == 0)
-            result = sql_script(&ledger->sql, "COMMIT", error);
-        if (result != 0)
-            sqlite3_exec(ledger->sql.db, "ROLLBACK", NULL, NULL, NULL);
-    }
+    if (result == 0)
+        result = sql_conclude(&ledger->sql, write_rows(ledger, batch, error), error);
     pthread_mutex_unlock(&ledger->database);
     return result;
 }

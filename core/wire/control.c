@@ -171,3 +171,14 @@ int control_send(struct control *control, const Wire__Message *message, struct e
         free(bytes);
     return status;
 }
+
+int control_send_error(struct control *control, const struct error *why, struct error *error)
+{
+    Wire__Error body = WIRE__ERROR__INIT;
+    Wire__Message message = WIRE__MESSAGE__INIT;
+    body.kind = why->kind;
+    body.text = (char *)(uintptr_t)why->text;
+    message.body_case = WIRE__MESSAGE__BODY_ERROR;
+    message.error = &body;
+    return control_send(control, &message, error);
+}

@@ -49,5 +49,7 @@ int control_read(struct control *control, control_handler handler, void *context
 
 /* Sends one message, whole. From any thread. */
 int control_send(struct control *control, const Wire__Message *message, struct error *error);
+/* The message that says what went wrong. */
+int control_send_error(struct control *control, const struct error *why, struct error *error);
 
 #endif
