@@ -2,14 +2,12 @@
 /* Writes ONNX files with random weights. */
 #include "models/onnx_write.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "core/base/file.h"
 #include "core/base/memory.h"
 #include "core/base/random.h"
 
@@ -365,26 +363,8 @@ static bool write_file(const struct onnx_writer *writer, uint64_t seed, FILE *fi
 
 int onnx_writer_save(const struct onnx_writer *writer, uint64_t seed, const char *path, struct error *error)
 {
-    char *beside = text_format("%s.XXXXXX", path);
-    int fd = mkstemp(beside);
-    FILE *file = fd < 0 ? NULL : fdopen(fd, "wb");
-    if (!file) {
-        int status = error_set(error, ERROR_INPUT, "%s: cannot be written: %s", path, strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        free(beside);
-        return status;
-    }
-    mode_t mask = umask(0);
-    umask(mask);
-    bool written = write_file(writer, seed, file) && fchmod(fd, 0666 & ~mask) == 0;
-    int cause = errno;
-    written = fclose(file) == 0 && written;
-    int status = 0;
-    if (!written || rename(beside, path) != 0) {
-        status = error_set(error, ERROR_RUN, "%s: cannot be written: %s", path, strerror(written ? errno : cause));
-        unlink(beside);
-    }
-    free(beside);
-    return status;
+    struct file_replacement replacement;
+    if (file_replace_begin(&replacement, path, error) != 0)
+        return -1;
+    return file_replace_end(&replacement, write_file(writer, seed, replacement.file), error);
 }

@@ -46,39 +46,75 @@ void file_unmap(struct file_map *map)
     *map = (struct file_map){0};
 }
 
-static int write_all(int fd, const char *bytes, size_t count)
+static int cannot_write(const char *path, enum error_kind kind, int cause, struct error *error)
 {
-    while (count) {
-        ssize_t n = write(fd, bytes, count);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        bytes += n;
-        count -= (size_t)n;
+    return error_set(error, kind,
+                     "%s: cannot be written: %s; is there such a folder, may you write to it, and has it room?", path,
+                     strerror(cause));
+}
+
+/* Opens what is to be written: the path itself where it is no regular file, else a file beside the one that it leads to. */
+static int open_beside(struct file_replacement *it)
+{
+    struct stat st;
+    bool exists = stat(it->private_path, &st) == 0;
+    if (exists && !S_ISREG(st.st_mode))
+        return open(it->private_path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    char *place = exists ? realpath(it->private_path, NULL) : NULL;
+    if (place) {
+        free(it->private_path);
+        it->private_path = place;
     }
-    return 0;
+    it->private_beside = text_format("%s.%ld.tmp", it->private_path, (long)getpid());
+    return open(it->private_beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+}
+
+static void end_replacement(struct file_replacement *it)
+{
+    free(it->private_path);
+    free(it->private_beside);
+    *it = (struct file_replacement){0};
+}
+
+int file_replace_begin(struct file_replacement *it, const char *path, struct error *error)
+{
+    *it = (struct file_replacement){.private_path = text_copy(path)};
+    int fd = open_beside(it);
+    it->file = fd < 0 ? NULL : fdopen(fd, "wb");
+    if (it->file)
+        return 0;
+    cannot_write(path, ERROR_INPUT, errno, error);
+    if (fd >= 0)
+        close(fd);
+    end_replacement(it);
+    return -1;
+}
+
+int file_replace_end(struct file_replacement *it, bool written, struct error *error)
+{
+    int cause = written ? 0 : errno ? errno : EIO;
+    if (fclose(it->file) != 0 && !cause)
+        cause = errno;
+    if (!cause && it->private_beside && rename(it->private_beside, it->private_path) != 0)
+        cause = errno;
+    if (cause) {
+        cannot_write(it->private_path, ERROR_RUN, cause, error);
+        if (it->private_beside)
+            unlink(it->private_beside);
+    }
+    end_replacement(it);
+    return cause ? -1 : 0;
 }
 
 int file_write_atomically(const char *path, const void *bytes, size_t count, struct error *error)
 {
-    char *beside = text_format("%s.%ld.tmp", path, (long)getpid());
-    int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    int failed = fd < 0;
-    if (!failed) {
-        failed = write_all(fd, bytes, count);
-        failed |= fsync(fd) != 0;
-        failed |= close(fd) != 0;
-        failed = failed || rename(beside, path) != 0;
-    }
-    if (failed) {
-        error_set(error, ERROR_RUN,
-                  "%s: cannot write: %s; is there such a folder, may you write to it, and has it room?", path,
-                  strerror(errno));
-        unlink(beside);
-    }
-    free(beside);
-    return failed ? -1 : 0;
+    struct file_replacement replacement;
+    if (file_replace_begin(&replacement, path, error) != 0)
+        return -1;
+    bool written = fwrite(bytes, 1, count, replacement.file) == count && fflush(replacement.file) == 0;
+    if (written && replacement.private_beside)
+        written = fsync(fileno(replacement.file)) == 0;
+    return file_replace_end(&replacement, written, error);
 }
 
 static void write_digest(XXH128_hash_t h, char digest[FILE_DIGEST_BYTES])

@@ -194,11 +194,19 @@ static int simulate_both(struct replay *it, struct changes *changes, struct erro
     return simulate(it, changes->all.items, count + 1, &it->after, &it->what_if, error);
 }
 
+/* The ledger, which has to be there already, and is written to. */
+static struct ledger *open_ledger(const char *path, struct error *error)
+{
+    struct ledger *there = ledger_open_readonly(path, error);
+    ledger_close(there);
+    return there ? ledger_open(path, error) : NULL;
+}
+
 static int carry_out(struct replay *it, const char *name, struct error *error)
 {
     struct changes changes = {0};
     int64_t run = -1;
-    it->ledger = ledger_open(it->common.db, error);
+    it->ledger = open_ledger(it->common.db, error);
     if (it->ledger)
         run = recorded_run(it->ledger, name, error);
     it->recorded = run >= 0 ? query_run(it->ledger, run, error) : NULL;
@@ -224,8 +232,8 @@ static double mean_of(const struct group *group)
     const struct group_run *run = &group->runs[0];
     double sum = 0;
     for (size_t i = 0; i < run->task_count; i++)
-        sum += run->tasks[i].delay_ns;
-    return run->task_count ? sum / (double)run->task_count : NAN;
+        sum += run->tasks[i].delay_ns; /* 0 where it was lost */
+    return group->task_count ? sum / (double)group->task_count : NAN;
 }
 
 static json_t *document_of(const struct replay *it, double fidelity, const struct table *table)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The base room: units, statistics, random numbers, near names, files, errors. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -159,6 +161,50 @@ static void a_file_is_written_whole_and_mapped(void **state)
     assert_int_equal(file_map("/", &map, &error), -1);
 }
 
+static void what_is_replaced_by_a_file_is_only_a_file(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    char folder[] = "test_base.XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    char *path = text_format("%s/file", folder), *link = text_format("%s/link", folder),
+         *pipe = text_format("%s/pipe", folder);
+    struct stat st;
+    assert_int_equal(file_write_atomically(path, "old", 3, &error), 0);
+    assert_int_equal(symlink("file", link), 0);
+    assert_int_equal(file_write_atomically(link, "new one", 7, &error), 0);
+    assert_true(lstat(link, &st) == 0 && S_ISLNK(st.st_mode));
+    assert_true(stat(path, &st) == 0 && st.st_size == 7);
+
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    int end = open(pipe, O_RDONLY | O_NONBLOCK);
+    char text[8] = "";
+    assert_int_equal(file_write_atomically(pipe, "through", 7, &error), 0);
+    assert_int_equal(read(end, text, 7), 7);
+    assert_string_equal(text, "through");
+    assert_true(lstat(pipe, &st) == 0 && S_ISFIFO(st.st_mode));
+    close(end);
+
+    assert_int_equal(file_write_atomically(folder, "x", 1, &error), -1);
+    assert_int_equal(error.kind, ERROR_INPUT);
+    assert_non_null(strstr(error.text, folder));
+    if (stat("/dev/full", &st) == 0 && S_ISCHR(st.st_mode)) {
+        /* By a link, and after the pipe has shown that such things stay: else the machine's own might be replaced. */
+        unlink(link);
+        assert_int_equal(symlink("/dev/full", link), 0);
+        assert_int_equal(file_write_atomically(link, "x", 1, &error), -1);
+        assert_int_equal(error.kind, ERROR_RUN);
+        assert_non_null(strstr(error.text, "No space left"));
+    }
+    unlink(link);
+    unlink(pipe);
+    unlink(path);
+    assert_int_equal(rmdir(folder), 0); /* nothing is left beside them */
+    free(path);
+    free(link);
+    free(pipe);
+}
+
 static void errors_carry_their_place(void **state)
 {
     (void)state;
@@ -240,6 +286,7 @@ int main(void)
         cmocka_unit_test(the_same_seed_gives_the_same_numbers_and_names_keep_users_apart),
         cmocka_unit_test(a_mistyped_name_finds_its_neighbour),
         cmocka_unit_test(a_file_is_written_whole_and_mapped),
+        cmocka_unit_test(what_is_replaced_by_a_file_is_only_a_file),
         cmocka_unit_test(errors_carry_their_place),
         cmocka_unit_test(a_lock_is_one_process_s_at_a_time),
         cmocka_unit_test(a_program_is_run_without_a_shell_and_not_for_ever),
