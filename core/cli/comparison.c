@@ -99,8 +99,8 @@ void comparison_print(const struct comparison *it)
     }
     table_print(table, stdout, 2);
     table_free(table);
-    if (it->row_count == 0)
-        puts("  no task of these counts on both sides: nothing to compare");
+    if (it->a_tasks == 0 || it->b_tasks == 0)
+        puts("  no task of these counts on both sides: no delays to compare");
     else
         printf("  %s: %zu and %zu tasks in %u stretches; effect on a task's delay: %s (Cliff's delta %+.2f)\n",
                it->paired ? "the same tasks on both sides" : "different tasks, so not paired", it->a_tasks, it->b_tasks,

@@ -23,6 +23,7 @@ const struct metric_kind metric_kinds[METRIC_COUNT] = {
     [METRIC_DEVIATION] = {"standard deviation", "deviation_ns"},
     [METRIC_P99] = {"p99 delay", "p99_delay_ns"},
     [METRIC_MISSES] = {"deadline misses", "deadline_misses", .is_share = true},
+    [METRIC_LOST] = {"lost tasks", "lost_tasks", .is_share = true},
     [METRIC_ENERGY] = {"energy a task", "energy_per_task_j", .is_energy = true},
 };
 
@@ -30,6 +31,7 @@ const struct metric_kind metric_kinds[METRIC_COUNT] = {
 
 struct reading {
     const struct run_summary *summary;
+    struct group *group;
     struct group_run *run;
     ARRAY_OF(struct group_task) tasks;
 };
@@ -40,9 +42,12 @@ static int read_task(void *context, const struct task_record *task)
     if (task->warmup)
         return 0;
     if (task->status != TASK_OK) {
-        reading->run->lost++;
+        reading->group->lost++;
+        *ARRAY_ADD(&reading->tasks) = (struct group_task){
+            .stream = task->stream, .task = task->task, .started_ns = task->started_ns, .lost = true};
         return 0;
     }
+    reading->group->task_count++;
     int64_t delay_ns = task->ended_ns - task->started_ns;
     int64_t deadline_ns = reading->summary->streams[task->stream].deadline_ns;
     reading->run->energies &= task->energy_j >= 0;
@@ -62,12 +67,10 @@ int group_add(struct group *group, struct ledger *ledger, const struct run_summa
     *added = (struct group_run){.run = run->head.id, .seed = run->head.seed, .energies = true};
     for (size_t i = 0; i < run->stream_count; i++)
         added->deadlines |= run->streams[i].deadline_ns > 0;
-    struct reading reading = {.summary = run, .run = added};
+    struct reading reading = {.summary = run, .group = group, .run = added};
     int result = query_tasks(ledger, run->head.id, QUERY_BY_STREAM, read_task, &reading, error);
     added->tasks = reading.tasks.items;
     added->task_count = reading.tasks.count;
-    group->task_count += added->task_count;
-    group->lost += added->lost;
     return result;
 }
 
@@ -133,13 +136,13 @@ static int task_order(const struct group_task *x, const struct group_task *y)
     return (x->task > y->task) - (x->task < y->task);
 }
 
-/* The tasks that are in both runs. */
+/* The tasks that are in both runs and, unless `with_lost`, count in both. */
 static void add_common(struct sample *a, struct sample *b, const struct group_run *x, const struct group_run *y,
-                       uint32_t run)
+                       uint32_t run, bool with_lost)
 {
     for (size_t i = 0, k = 0; i < x->task_count && k < y->task_count;) {
         int order = task_order(&x->tasks[i], &y->tasks[k]);
-        if (order == 0) {
+        if (order == 0 && (with_lost || !(x->tasks[i].lost || y->tasks[k].lost))) {
             *ARRAY_ADD(&a->tasks) = (struct sampled){&x->tasks[i], run};
             *ARRAY_ADD(&b->tasks) = (struct sampled){&y->tasks[k], run};
         }
@@ -148,11 +151,12 @@ static void add_common(struct sample *a, struct sample *b, const struct group_ru
     }
 }
 
-static void add_all(struct sample *sample, const struct group *group)
+static void add_all(struct sample *sample, const struct group *group, bool with_lost)
 {
     for (uint32_t i = 0; i < group->run_count; i++)
         for (size_t k = 0; k < group->runs[i].task_count; k++)
-            *ARRAY_ADD(&sample->tasks) = (struct sampled){&group->runs[i].tasks[k], i};
+            if (with_lost || !group->runs[i].tasks[k].lost)
+                *ARRAY_ADD(&sample->tasks) = (struct sampled){&group->runs[i].tasks[k], i};
 }
 
 static int start_order(const void *a, const void *b)
@@ -193,7 +197,16 @@ static uint32_t *units_of(const struct sample *sample, size_t run_count, uint32_
 
 static double value_of(const struct group_task *task, enum metric metric)
 {
-    return metric == METRIC_MISSES ? task->missed : metric == METRIC_ENERGY ? task->energy_j : task->delay_ns;
+    switch (metric) {
+    case METRIC_MISSES:
+        return task->missed;
+    case METRIC_LOST:
+        return task->lost;
+    case METRIC_ENERGY:
+        return task->energy_j;
+    default:
+        return task->delay_ns;
+    }
 }
 
 static struct observations observe(const struct sample *sample, const uint32_t *units, uint32_t unit_count,
@@ -253,8 +266,55 @@ static bool has_energies(const struct group *group)
     return group->run_count > 0;
 }
 
+/* The two sides, ready to be looked at. */
+struct sides {
+    struct sample a, b;
+    uint32_t *a_units, *b_units, a_unit_count, b_unit_count;
+    bool paired;
+};
+
+static void find_sides(const struct group *a, const struct group *b, bool with_lost, struct sides *sides)
+{
+    *sides = (struct sides){0};
+    const struct group_run **partner = partners(a, b);
+    for (uint32_t i = 0; partner && i < a->run_count; i++)
+        add_common(&sides->a, &sides->b, &a->runs[i], partner[i], i, with_lost);
+    free(partner);
+    sides->paired = sides->a.tasks.count > 0;
+    if (!sides->paired) {
+        add_all(&sides->a, a, with_lost);
+        add_all(&sides->b, b, with_lost);
+    }
+    sides->a_units = units_of(&sides->a, a->run_count, &sides->a_unit_count);
+    if (sides->paired) {
+        sides->b_units = sides->a_units;
+        sides->b_unit_count = sides->a_unit_count;
+    } else {
+        sides->b_units = units_of(&sides->b, b->run_count, &sides->b_unit_count);
+    }
+}
+
+static void free_sides(struct sides *sides)
+{
+    if (!sides->paired)
+        free(sides->b_units);
+    free(sides->a_units);
+    ARRAY_FREE(&sides->a.tasks);
+    ARRAY_FREE(&sides->b.tasks);
+}
+
+static uint32_t fewer_units(const struct sides *sides)
+{
+    return sides->a_unit_count < sides->b_unit_count ? sides->a_unit_count : sides->b_unit_count;
+}
+
 static bool metric_applies(const struct comparison *it, enum metric metric)
 {
+    if (metric == METRIC_LOST)
+        return it->a->lost + it->b->lost > 0 && it->a->task_count + it->a->lost > 0 &&
+               it->b->task_count + it->b->lost > 0;
+    if (it->a_tasks == 0 || it->b_tasks == 0)
+        return false;
     if (metric == METRIC_P99)
         return it->a_tasks >= LEAST_TASKS_FOR_P99 && it->b_tasks >= LEAST_TASKS_FOR_P99;
     if (metric == METRIC_ENERGY)
@@ -262,26 +322,30 @@ static bool metric_applies(const struct comparison *it, enum metric metric)
     return metric != METRIC_MISSES || (has_deadlines(it->a) && has_deadlines(it->b));
 }
 
-/* The two sides, ready to be looked at. */
-struct sides {
-    struct sample a, b;
-    uint32_t *a_units, *b_units, a_unit_count, b_unit_count;
-};
+/* Whether what a metric counts is spread over units enough for an interval. */
+static bool is_spread(const struct observations *a, const struct observations *b, const struct difference *found,
+                      enum metric metric)
+{
+    if (found->value == 0)
+        return true;
+    if (metric == METRIC_P99)
+        return units_above(a, found->a) >= LEAST_UNITS_WITH_TAIL && units_above(b, found->b) >= LEAST_UNITS_WITH_TAIL;
+    if (metric == METRIC_LOST) /* they come in bursts as well: all that were under way when a device left */
+        return units_above(found->value < 0 ? a : b, 0) >= LEAST_UNITS_WITH_TAIL;
+    return true;
+}
 
 static void add_row(struct comparison *it, const struct sides *sides, enum metric metric,
                     const struct comparison_settings *settings)
 {
     static const enum statistic statistics[METRIC_COUNT] = {
         [METRIC_MEAN] = STATISTIC_MEAN,   [METRIC_DEVIATION] = STATISTIC_DEVIATION, [METRIC_P99] = STATISTIC_P99,
-        [METRIC_MISSES] = STATISTIC_MEAN, [METRIC_ENERGY] = STATISTIC_MEAN,
+        [METRIC_MISSES] = STATISTIC_MEAN, [METRIC_LOST] = STATISTIC_MEAN,           [METRIC_ENERGY] = STATISTIC_MEAN,
     };
     struct observations a = observe(&sides->a, sides->a_units, sides->a_unit_count, metric);
     struct observations b = observe(&sides->b, sides->b_units, sides->b_unit_count, metric);
-    struct difference found = difference_of(&a, &b, it->paired, statistics[metric], it->confidence);
-    bool enough =
-        it->units >= LEAST_UNITS &&
-        (metric != METRIC_P99 || found.value == 0 ||
-         (units_above(&a, found.a) >= LEAST_UNITS_WITH_TAIL && units_above(&b, found.b) >= LEAST_UNITS_WITH_TAIL));
+    struct difference found = difference_of(&a, &b, sides->paired, statistics[metric], it->confidence);
+    bool enough = fewer_units(sides) >= LEAST_UNITS && is_spread(&a, &b, &found, metric);
     struct comparison_row *row = &it->rows[it->row_count++];
     *row = (struct comparison_row){.metric = metric,
                                    .a = found.a,
@@ -296,50 +360,28 @@ static void add_row(struct comparison *it, const struct sides *sides, enum metri
     free(b.items);
 }
 
-static void find_sides(struct comparison *it, struct sides *sides)
-{
-    const struct group_run **partner = partners(it->a, it->b);
-    for (uint32_t i = 0; partner && i < it->a->run_count; i++)
-        add_common(&sides->a, &sides->b, &it->a->runs[i], partner[i], i);
-    free(partner);
-    it->paired = sides->a.tasks.count > 0;
-    if (!it->paired) {
-        add_all(&sides->a, it->a);
-        add_all(&sides->b, it->b);
-    }
-    sides->a_units = units_of(&sides->a, it->a->run_count, &sides->a_unit_count);
-    if (it->paired) {
-        sides->b_units = sides->a_units;
-        sides->b_unit_count = sides->a_unit_count;
-    } else {
-        sides->b_units = units_of(&sides->b, it->b->run_count, &sides->b_unit_count);
-    }
-    it->units = sides->a_unit_count < sides->b_unit_count ? sides->a_unit_count : sides->b_unit_count;
-    it->a_tasks = sides->a.tasks.count;
-    it->b_tasks = sides->b.tasks.count;
-}
-
 void compare(const struct group *a, const struct group *b, const struct comparison_settings *settings,
              struct comparison *result)
 {
-    *result = (struct comparison){.a = a, .b = b};
-    struct sides sides = {0};
-    find_sides(result, &sides);
-    if (result->a_tasks > 0 && result->b_tasks > 0) {
-        size_t metrics = 0;
-        for (int metric = 0; metric < METRIC_COUNT; metric++)
-            metrics += metric_applies(result, (enum metric)metric);
-        size_t intervals = metrics * (settings->comparisons ? settings->comparisons : 1);
-        result->confidence = 1 - (1 - settings->confidence) / (double)intervals;
-        for (int metric = 0; metric < METRIC_COUNT; metric++)
-            if (metric_applies(result, (enum metric)metric))
-                add_row(result, &sides, (enum metric)metric, settings);
-    }
-    if (!result->paired)
-        free(sides.b_units);
-    free(sides.a_units);
-    ARRAY_FREE(&sides.a.tasks);
-    ARRAY_FREE(&sides.b.tasks);
+    struct sides counting, all;
+    find_sides(a, b, false, &counting);
+    find_sides(a, b, true, &all);
+    *result = (struct comparison){.a = a,
+                                  .b = b,
+                                  .paired = counting.paired,
+                                  .units = fewer_units(&counting),
+                                  .a_tasks = counting.a.tasks.count,
+                                  .b_tasks = counting.b.tasks.count};
+    size_t metrics = 0;
+    for (int metric = 0; metric < METRIC_COUNT; metric++)
+        metrics += metric_applies(result, (enum metric)metric);
+    size_t intervals = metrics * (settings->comparisons ? settings->comparisons : 1);
+    result->confidence = intervals ? 1 - (1 - settings->confidence) / (double)intervals : settings->confidence;
+    for (int metric = 0; metric < METRIC_COUNT; metric++)
+        if (metric_applies(result, (enum metric)metric))
+            add_row(result, metric == METRIC_LOST ? &all : &counting, (enum metric)metric, settings);
+    free_sides(&counting);
+    free_sides(&all);
 }
 
 char *comparison_sentence(const struct comparison *it, const struct comparison_row *row)

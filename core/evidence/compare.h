@@ -4,7 +4,8 @@
  *
  * A group is what stands on one side: one run, or all runs (replications) with the same label, such as the same
  * partitioner. Where both groups have runs of the same seeds and streams, the same tasks were made in both, and the
- * comparison is paired: only tasks that count on both sides are looked at. How intervals are made: difference.h.
+ * comparison is paired: only tasks that count on both sides are looked at. Where a side lost tasks (they failed or did not
+ * finish), the shares that were lost are compared too, over all tasks. How intervals are made: difference.h.
  */
 #ifndef NAPM_EVIDENCE_COMPARE_H
 #define NAPM_EVIDENCE_COMPARE_H
@@ -16,7 +17,7 @@
 #include "core/base/error.h"
 #include "core/ledger/query.h"
 
-enum metric { METRIC_MEAN, METRIC_DEVIATION, METRIC_P99, METRIC_MISSES, METRIC_ENERGY, METRIC_COUNT };
+enum metric { METRIC_MEAN, METRIC_DEVIATION, METRIC_P99, METRIC_MISSES, METRIC_LOST, METRIC_ENERGY, METRIC_COUNT };
 struct metric_kind {
     const char *name; /* "mean delay" */
     const char *key; /* "mean_delay_ns" */
@@ -24,19 +25,19 @@ struct metric_kind {
 };
 extern const struct metric_kind metric_kinds[METRIC_COUNT];
 
-/* One run, with its tasks that count in the order of stream and number. */
+/* One run, with its tasks, but for warm-ups, in the order of stream and number. */
 struct group_run {
     int64_t run;
     uint64_t seed;
     struct group_task {
         uint32_t stream;
         uint32_t missed; /* 1: its deadline */
+        bool lost; /* failed or unfinished: it has no delay */
         uint64_t task;
         int64_t started_ns;
         double delay_ns, energy_j;
     } * tasks;
     size_t task_count;
-    uint64_t lost; /* tasks that failed or did not finish */
     bool deadlines; /* some stream has one */
     bool energies; /* the tasks have them */
 };
@@ -45,7 +46,7 @@ struct group {
     char *label;
     struct group_run *runs;
     size_t run_count;
-    uint64_t task_count, lost;
+    uint64_t task_count, lost; /* tasks that count, and those that were lost */
 };
 
 /* Reads a run into a group. */
@@ -75,7 +76,7 @@ struct comparison {
     double confidence; /* of each interval */
     struct comparison_row rows[METRIC_COUNT];
     size_t
-        row_count; /* energy only where it is known, misses where a stream has a deadline, p99 only where there are tasks enough for one */
+        row_count; /* energy only where it is known, misses where a stream has a deadline, lost tasks where there are some, p99 only where there are tasks enough for one */
 };
 
 struct comparison_settings {

@@ -56,7 +56,7 @@ static void hear_task(void *context, const struct task_record *task)
 {
     struct record *record = context;
     struct error error = {0};
-    record->failed += task->status == TASK_FAILED;
+    record->failed += task->status == TASK_FAILED && !task->by_event;
     record->unfinished += task->status == TASK_UNFINISHED;
     if (ledger_run_task(record->settings->ledger, record->run, task, &error) != 0)
         keep_error(record, &error);

@@ -9,7 +9,7 @@
 struct record {
     const struct run_settings *settings;
     int64_t run;
-    uint64_t failed, unfinished; /* tasks */
+    uint64_t failed, unfinished; /* tasks; those that the scenario's events made fail are not among them */
     char *lost; /* causes, with the nodes' names, joined by "; "; NULL where no node was lost */
     struct error error; /* the first write that failed */
 };

@@ -119,8 +119,10 @@ void drive_fail_tasks(struct stream_run *stream, uint32_t node, bool node_speaks
         if (task->dead)
             task_let_go(task);
         else if (task->state != TASK_COMING_IN ||
-                 (stream->spec->device == node && !node_speaks)) /* else it is through */
+                 (stream->spec->device == node && !node_speaks)) { /* else it is through */
+            task->by_event |= node_speaks && !task->failing;
             task_fail(task, cause);
+        }
     }
     drive_enter(drive, drive->scheduler);
     station_cancel_stream(drive->station, stream->index, drive->station_now_ns, end_cancelled, drive);

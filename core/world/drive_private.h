@@ -43,6 +43,7 @@ struct task {
     bool sent_down; /* the worker has sent the result by itself; written by it before the item is handed back */
     bool came_early; /* the device has the result, and said so before the worker was heard */
     bool failing; /* ends as failed as soon as nobody uses it */
+    bool by_event; /* because its device left as the scenario says */
     /* monotonic clock; since: it came to where it waits; left: its last part so far was done; ended: the task was */
     int64_t due_ns, device_began_ns, device_ended_ns, since_ns, left_ns, ended_ns;
     int64_t transmit_ns, queue_ns, remote_ns, station_ns;

@@ -126,6 +126,7 @@ static void tell_outbox(const struct task *task, enum task_status status, const 
                                  .task = task->number,
                                  .status = status,
                                  .cause = cause,
+                                 .by_event = task->by_event,
                                  .cut = cut,
                                  .warmup = task->number < drive->scenario->warmup_tasks,
                                  .started_ns = drive_clock_ns(drive, task->due_ns),

@@ -194,6 +194,7 @@ static int task_ended(void *context, const struct flow_task *task)
                   : sim->abandoning ? TASK_UNFINISHED
                                     : TASK_FAILED,
         .cause = task->failure,
+        .by_event = task->failure && !sim->abandoning, /* nothing else fails here */
         .cut = task->cuts[0],
         .warmup = task->number < sim->scenario->warmup_tasks,
         .started_ns = task->started_ns,

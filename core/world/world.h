@@ -25,6 +25,7 @@ struct task_record {
     uint64_t task; /* number in its stream, from 0 */
     enum task_status status;
     const char *cause; /* why it failed; valid during the call; NULL when ok */
+    bool by_event; /* it failed because the scenario made a device leave: as planned */
     uint32_t cut;
     bool warmup; /* one of the first tasks that do not count */
     int64_t started_ns; /* when it was due on its device */

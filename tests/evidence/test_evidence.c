@@ -232,6 +232,71 @@ static void a_tail_of_one_burst_tells_nothing(void **state)
     group_free(&b);
 }
 
+static void lose(struct group *group, size_t first, size_t step, size_t count)
+{
+    for (size_t k = 0; k < count; k++)
+        group->runs[0].tasks[first + k * step].lost = true;
+    group->lost += count;
+    group->task_count -= count;
+}
+
+static const struct comparison_row *row_of(const struct comparison *it, enum metric metric)
+{
+    for (size_t i = 0; i < it->row_count; i++)
+        if (it->rows[i].metric == metric)
+            return &it->rows[i];
+    return NULL;
+}
+
+static void lost_tasks_are_compared_and_have_no_delay(void **state)
+{
+    (void)state;
+    struct group a = make_group("a", 1, 1, 1000, 100), b = make_group("b", 1, 1, 1000, 100);
+    struct comparison it;
+    compare(&a, &b, &settings, &it);
+    assert_null(row_of(&it, METRIC_LOST)); /* nothing was lost */
+    lose(&a, 5, 100, 10);
+    lose(&b, 0, 10, 100);
+    compare(&a, &b, &settings, &it);
+    const struct comparison_row *lost = row_of(&it, METRIC_LOST);
+    assert_non_null(lost);
+    assert_float_equal(lost->a, 0.01, 1e-12);
+    assert_float_equal(lost->b, 0.1, 1e-12);
+    assert_int_equal(lost->verdict, VERDICT_WORSE);
+    assert_int_equal(it.a_tasks, 890); /* those that neither lost */
+    assert_float_equal(row_of(&it, METRIC_MEAN)->difference, 0, 0);
+    group_free(&a);
+    group_free(&b);
+}
+
+/* One device left once: whether another run loses as many, that one moment does not tell. */
+static void losses_of_one_moment_tell_nothing(void **state)
+{
+    (void)state;
+    struct group a = make_group("a", 1, 1, 1000, 100), b = make_group("b", 1, 1, 1000, 100);
+    struct comparison it;
+    lose(&b, 500, 1, 20);
+    compare(&a, &b, &settings, &it);
+    assert_float_equal(row_of(&it, METRIC_LOST)->difference, 0.02, 1e-12);
+    assert_int_equal(row_of(&it, METRIC_LOST)->verdict, VERDICT_TOO_LITTLE);
+    group_free(&a);
+    group_free(&b);
+}
+
+static void where_all_is_lost_only_that_is_compared(void **state)
+{
+    (void)state;
+    struct group a = make_group("a", 1, 1, 100, 100), b = make_group("b", 1, 1, 100, 100);
+    struct comparison it;
+    lose(&b, 0, 1, 100);
+    compare(&a, &b, &settings, &it);
+    assert_int_equal(it.row_count, 1);
+    assert_int_equal(it.rows[0].metric, METRIC_LOST);
+    assert_int_equal(it.rows[0].verdict, VERDICT_WORSE);
+    group_free(&a);
+    group_free(&b);
+}
+
 static void few_tasks_tell_nothing(void **state)
 {
     (void)state;
@@ -262,6 +327,9 @@ int main(void)
         cmocka_unit_test(noise_is_not_called_a_win),
         cmocka_unit_test(a_tail_of_one_burst_tells_nothing),
         cmocka_unit_test(differences_that_do_not_matter_are_slight),
+        cmocka_unit_test(lost_tasks_are_compared_and_have_no_delay),
+        cmocka_unit_test(losses_of_one_moment_tell_nothing),
+        cmocka_unit_test(where_all_is_lost_only_that_is_compared),
         cmocka_unit_test(few_tasks_tell_nothing),
         cmocka_unit_test(groups_without_common_tasks_are_not_compared),
     };

@@ -254,9 +254,12 @@ static void plugins_nodes_and_losses_are_recorded(void **state)
     sink.node_lost(sink.context, 2, "node b is gone");
     struct task_record task = {.stream = 0, .status = TASK_FAILED, .cause = "killed"};
     sink.task(sink.context, &task);
+    struct task_record planned = {
+        .stream = 1, .status = TASK_FAILED, .cause = "left by the scenario", .by_event = true};
+    sink.task(sink.context, &planned);
     sink.progress(sink.context, 1, 6);
     assert_string_equal(record.lost, "a: killed; node b is gone"); /* named once */
-    assert_int_equal(record.failed, 1);
+    assert_int_equal(record.failed, 1); /* what the scenario's events take is no failure of the run */
     assert_int_equal(ledger_run_end(fixture->ledger, run, "failed", "x", &error), 0);
 
     struct run_summary *summary = query_run(fixture->ledger, run, &error);

@@ -76,8 +76,11 @@ check "a device that has half of its processor computes twice as long" ratio dev
 check "another device does not change" ratio device_compute_ns pi1 4 5 1
 
 # A task takes 6 ms: pi2 leaves with one under way, and is away for the next two.
-napm run base.cfg --set 'events=({at="4.001s"; node="pi2"; state="leave";}, {at="6.5s"; node="pi2"; state="return";})' \
-    --set partitioner.plugin=device-only >run.out 2>&1
+away='events=({at="4.001s"; node="pi2"; state="leave";}, {at="6.5s"; node="pi2"; state="return";})'
+check_status "what a scenario takes on purpose is no failure" 0 \
+    napm run base.cfg --set "$away" --set partitioner.plugin=device-only
+check_text "the lost tasks are told" '1 tasks of pi2 have failed: pi2 left by the scenario at 4\.00 s' "$work/out"
+check "the run is done" test "$(napm result list --format json | jq -r '.[0].status')" = "done"
 rows rows.csv
 check_text "what was under way on a device that leaves fails with the cause" \
     '^pi2,pi2,4,failed,pi2 left by the scenario at 4\.00 s,' rows.csv

@@ -166,6 +166,7 @@ static void what_the_scenario_changes_is_seen_in_the_tasks(void **state)
             of_4++;
             assert_false(record->started_ns > 3000 * MS && record->started_ns < 4000 * MS);
         }
+        assert_int_equal(record->by_event, record->status == TASK_FAILED);
         if (record->status == TASK_FAILED) {
             assert_non_null(strstr(task->cause, "left by the scenario at"));
             assert_true(record->stream == 3 || record->stream == 4);
@@ -187,6 +188,8 @@ static void the_time_limit_is_virtual_and_tells_of_what_was_under_way(void **sta
     assert_int_equal(trial_run(&trial, 0, &error), -1);
     assert_non_null(strstr(error.text, "time limit"));
     assert_int_equal(trial_count(&trial, TASK_UNFINISHED), 3);
+    for (size_t i = 0; i < trial.tasks.count; i++)
+        assert_false(trial.tasks.items[i].record.by_event);
     trial_end(&trial);
     free(text);
 }
