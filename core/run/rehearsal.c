@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A rehearsal of all plugins before a run. */
+/* A rehearsal of all plugins, and of the world, before a run. */
 #include "core/run/rehearsal.h"
 
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "core/compute/compute.h"
 #include "core/run/choices.h"
 #include "core/run/guard.h"
+#include "core/world/world.h"
 
 /* One choice, however often the scenario makes it: the members of a counted group are alike. */
 struct part {
@@ -103,12 +104,20 @@ static int try_part(const struct rehearsal *rehearsal, const struct part *part, 
     return result;
 }
 
+static int ask_world(const struct run_settings *settings, struct error *error)
+{
+    const struct world_kind *kind = world_find(settings->scenario->world, error);
+    if (!kind)
+        return -1;
+    return kind->check && !settings->replay_of ? kind->check(settings->scenario, error) : 0;
+}
+
 int rehearse(const struct run_settings *settings, struct error *error)
 {
     struct rehearsal rehearsal = {.settings = settings,
                                   .backend_of_node = NEW_ARRAY(size_t, settings->scenario->node_count)};
     struct guard *guard = guard_begin(settings, -1);
-    int result = 0;
+    int result = ask_world(settings, error);
     choices_each(settings->scenario, note_choice, &rehearsal, error);
     note_models(&rehearsal);
     for (size_t i = 0; i < rehearsal.parts.count && result == 0; i++) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A rehearsal: before a run is begun, every plugin that the scenario chooses is set up once with its options, and put
- * away again; every backend is asked whether it supports the models that its nodes may run. So what only a plugin can
- * find wrong (a file that it opens, options that do not fit each other, an operator that it lacks) is told as what it
- * is, a mistake in the input, before anything starts.
+ * away again; every backend is asked whether it supports the models that its nodes may run, and the world whether it can
+ * use what the scenario gives it (profile files). So what only they can find wrong (a file that they open, options that do
+ * not fit each other, an operator that is lacking) is told as what it is, a mistake in the input, before anything starts.
  */
 #ifndef NAPM_RUN_REHEARSAL_H
 #define NAPM_RUN_REHEARSAL_H

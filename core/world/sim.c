@@ -74,6 +74,7 @@ const struct world_kind sim_world = {
     .can_replan = true,
     .open = sim_open,
     .facts = sim_facts,
+    .check = sim_check_profiles,
     .profile_source = sim_profile_source,
     .profile = sim_profile,
     .profile_batch = sim_profile_batch,

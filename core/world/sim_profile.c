@@ -11,6 +11,7 @@
 #include "core/base/file.h"
 #include "core/base/memory.h"
 #include "core/compute/compute.h"
+#include "core/scenario/names.h"
 #include "core/world/sim_private.h"
 
 /* ---- from a file: what `napm profile --format json` prints, or a list of such */
@@ -75,6 +76,42 @@ static int read_file(const char *path, const struct napm_model *model, int64_t *
                                      "--format json`; several stand in one list: [ { ... }, { ... } ]",
                                      path, model->name, model->hash);
     json_decref(document);
+    return result;
+}
+
+/* Files and models that have been looked at. */
+struct checked {
+    struct arena arena;
+    struct names files;
+};
+
+static int check_once(struct checked *checked, const struct scenario_node *node, const struct model *model,
+                      struct error *error)
+{
+    const struct napm_model *view = model_view(model);
+    const char *name = arena_text(&checked->arena, "%s %s", view->hash, node->speed.profile);
+    if (names_find(&checked->files, name) != NAMES_NONE)
+        return 0;
+    names_add(&checked->files, &checked->arena, name, 0);
+    int64_t *layer_ns = ARENA_ARRAY(&checked->arena, int64_t, view->layer_count);
+    return read_file(node->speed.profile, view, layer_ns, error) == 0 ? 0 : error_prefix(error, "%s", node->where);
+}
+
+int sim_check_profiles(const struct scenario *scenario, struct error *error)
+{
+    struct checked checked = {0};
+    int result = 0;
+    for (uint32_t i = 0; i < scenario->stream_count && result == 0; i++) {
+        const struct scenario_stream *stream = &scenario->streams[i];
+        const struct model *model = scenario->models[stream->model].model;
+        for (uint32_t node = stream->device; node != NAMES_NONE && result == 0;) {
+            if (scenario->nodes[node].speed.profile)
+                result = check_once(&checked, &scenario->nodes[node], model, error);
+            node = node == scenario->station ? NAMES_NONE : scenario->links[scenario->link_of_node[node]].upper;
+        }
+    }
+    names_free(&checked.files);
+    arena_free(&checked.arena);
     return result;
 }
 

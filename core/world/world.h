@@ -107,6 +107,8 @@ struct world_kind {
         is_virtual; /* its time is no real time: runs may go on side by side, and rows come as fast as they are taken */
     bool can_change; /* carries out what changes in mid-run (core/world/changes.h) */
     bool can_replan; /* gives tasks new cuts in mid-run */
+    /* Before anything is started: what of the scenario's input only this world can find wrong, as ERROR_INPUT. NULL: nothing. */
+    int (*check)(const struct scenario *scenario, struct error *error);
     struct world *(*open)(const struct world_setup *setup, struct error *error);
     const struct node_facts *(*facts)(struct world *world, uint32_t node);
     /*

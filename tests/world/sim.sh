@@ -130,6 +130,16 @@ refused "a trace that goes back in time" 'bad\.csv:2: times have to ascend' base
 refused "a trace that does not exist" 'missing\.csv' base.cfg --set links.pi1.trace=missing.csv
 refused "an event of a node that does not exist" "'node' names 'pj7'" base.cfg --set 'events=({at="1s"; node="pj7"; state="leave";})'
 refused "a profile that does not exist" 'nosuch\.json' profile.cfg --set nodes.pi.profile=nosuch.json
+napm profile other.onnx --backend reference --runs 1 --format json >other.json
+refused "a profile of another model" 'profile\.cfg:2: other\.json: has no profile of the model tiny.*napm profile' \
+    profile.cfg --set nodes.pi.profile=other.json
+jq 'del(.layers[0])' pi.json >short.json
+refused "a profile that lacks a layer" 'profile\.cfg:2: short\.json: .*the model tiny.* has' profile.cfg --set nodes.pi.profile=short.json
+echo '{ "layers": [' >broken.json
+refused "a profile that is no JSON" 'broken\.json:[12]: .*napm profile MODEL' profile.cfg --set nodes.pi.profile=broken.json
+check_status "nor is it planned with" 2 napm plan profile.cfg --set nodes.pi.profile=broken.json
+check_status "where times are measured it does not matter" 0 \
+    napm run profile.cfg --world local --set nodes.pi.profile=broken.json --set streams.pi.tasks=1
 refused "new plans in the local world" 'base\.cfg: .*replan.*--world sim' base.cfg --world local --set replan.every=1s
 refused "a world that does not exist" 'mars' base.cfg --world mars
 done_testing
