@@ -21,6 +21,7 @@
 
 #include "core/base/clock.h"
 #include "core/wire/frame.h"
+#include "tests/builtin_plugins.h"
 #include "tests/world/world_trial.h"
 
 #define HEAD                                                                                                           \
@@ -341,6 +342,7 @@ static void test_a_killed_node_on_the_way_fails_what_passes_it(void **state)
         const struct trial_task *task = &trial.tasks.items[i];
         good[task->record.stream] += task->record.status == TASK_OK;
         failed[task->record.stream] += task->record.status == TASK_FAILED;
+        assert_false(task->record.by_event); /* nobody planned it */
         if (task->record.status == TASK_FAILED)
             assert_string_equal(task->cause, "node phone is gone: killed by signal 9 (Killed)");
     }
@@ -374,6 +376,7 @@ static void expect_one_failure(const char *scenario, const char *node)
         assert_non_null(strstr(trial.tasks.items[i].cause, node));
         assert_non_null(strstr(trial.tasks.items[i].cause, "plugin failing"));
         assert_non_null(strstr(trial.tasks.items[i].cause, "as it was told to"));
+        assert_false(trial.tasks.items[i].record.by_event);
     }
     assert_int_equal(trial.nodes_lost, 0);
     trial_end(&trial);
@@ -698,6 +701,7 @@ static void leave_and_return(const char *link, uint32_t cut, size_t least_failed
             continue;
         assert_false(record->started_ns >= 101 * NS_PER_MS && record->started_ns < 200 * NS_PER_MS);
         after += record->started_ns >= 200 * NS_PER_MS;
+        assert_int_equal(record->by_event, record->status == TASK_FAILED);
         if (record->status == TASK_FAILED)
             assert_string_equal(trial.tasks.items[i].cause, "pi left by the scenario at 100 ms");
     }
@@ -729,6 +733,118 @@ static void test_a_device_that_leaves_for_good_ends_its_streams(void **state)
     assert_true(trial.tasks.count <= 26);
     assert_int_equal(trial.nodes_lost, 0);
     trial_end(&trial);
+}
+
+/* ---- batches: four equal streams, all at the station */
+
+#define EQUAL_STREAMS 4
+#define EQUAL_TASKS 25
+#define EQUAL(backend, scheduler, rest)                                                                                \
+    "name = \"trial\"; seed = 1; backend = { plugin = \"" backend                                                      \
+    "\"; }; partitioner = { plugin = \"station-only\"; };\n"                                                           \
+    "scheduler = { plugin = " scheduler "; };\n" rest                                                                  \
+    "nodes = ( { name = \"station\"; role = \"station\"; }, { name = \"pi\"; count = 4; } );\n"                        \
+    "links = ( { from = \"pi\"; } );\n"                                                                                \
+    "streams = ( { device = \"pi\"; model = \"model.onnx\"; tasks = 25; arrivals = { plugin = \"periodic\"; period = " \
+    "\"8ms\"; }; } );\n"
+#define BATCHES "\"batch\"; max_batch = 4; max_wait = \"40ms\""
+
+static void run_equal(struct trial *trial, const char *scenario)
+{
+    struct error error = {0};
+    trial_make(trial, "tiny-cnn", scenario);
+    if (trial_run(trial, 0, &error))
+        fail_msg("%s", error.text);
+    assert_int_equal(trial->nodes_lost, 0);
+    assert_phases_add_up(trial);
+}
+
+static void keep_digests(const struct trial *trial, uint64_t digests[EQUAL_STREAMS][EQUAL_TASKS])
+{
+    assert_int_equal(trial_count(trial, TASK_OK), EQUAL_STREAMS * EQUAL_TASKS);
+    for (size_t i = 0; i < trial->tasks.count; i++) {
+        const struct task_record *record = &trial->tasks.items[i].record;
+        assert_int_not_equal(record->output_digest, 0);
+        digests[record->stream][record->task] = record->output_digest;
+    }
+}
+
+/* Every task that is ok has the result that it has by itself. */
+static void assert_digests(const struct trial *trial, uint64_t digests[EQUAL_STREAMS][EQUAL_TASKS])
+{
+    for (size_t i = 0; i < trial->tasks.count; i++) {
+        const struct task_record *record = &trial->tasks.items[i].record;
+        if (record->status == TASK_OK)
+            assert_true(record->output_digest == digests[record->stream][record->task]);
+    }
+}
+
+/* Tasks that took the station as long, to the nanosecond, as one of another stream: a batch's time is shared out evenly. */
+static size_t count_together(const struct trial *trial)
+{
+    size_t together = 0;
+    for (size_t i = 0; i < trial->tasks.count; i++) {
+        const struct task_record *one = &trial->tasks.items[i].record;
+        bool shared = false;
+        for (size_t k = 0; k < trial->tasks.count && !shared; k++) {
+            const struct task_record *other = &trial->tasks.items[k].record;
+            shared = other->stream != one->stream && other->status == TASK_OK &&
+                     other->station_compute_ns == one->station_compute_ns;
+        }
+        together += shared && one->status == TASK_OK;
+    }
+    return together;
+}
+
+static void expect_batches(const char *alone, const char *together)
+{
+    static uint64_t digests[EQUAL_STREAMS][EQUAL_TASKS];
+    struct trial trial;
+    run_equal(&trial, alone);
+    keep_digests(&trial, digests);
+    assert_true(count_together(&trial) < EQUAL_STREAMS * EQUAL_TASKS / 4); /* by chance only */
+    trial_end(&trial);
+    run_equal(&trial, together);
+    assert_int_equal(trial_count(&trial, TASK_OK), EQUAL_STREAMS * EQUAL_TASKS);
+    assert_digests(&trial, digests);
+    assert_true(count_together(&trial) > EQUAL_STREAMS * EQUAL_TASKS / 2);
+    trial_end(&trial);
+    assert_no_children();
+}
+
+static void test_batches_give_the_results_of_lone_tasks(void **state)
+{
+    struct error error = {0};
+    (void)state;
+    expect_batches(EQUAL("reference", "\"fifo\"", ""), EQUAL("reference", BATCHES, ""));
+    struct catalogue *catalogue = builtin_catalogue();
+    bool has_onednn = catalogue_find(catalogue, NAPM_KIND_BACKEND, "onednn", &error) != NULL;
+    catalogue_close(catalogue);
+    if (has_onednn) /* which computes them together, where reference does so in turn */
+        expect_batches(EQUAL("onednn", "\"fifo\"", ""), EQUAL("onednn", BATCHES, ""));
+}
+
+/* One of the devices leaves while its tasks wait for a batch or are in one. */
+static void test_batches_go_on_without_a_device_that_leaves(void **state)
+{
+    static uint64_t digests[EQUAL_STREAMS][EQUAL_TASKS];
+    struct trial trial;
+    (void)state;
+    run_equal(&trial, EQUAL("reference", "\"fifo\"", ""));
+    keep_digests(&trial, digests);
+    trial_end(&trial);
+    run_equal(&trial, EQUAL("reference", BATCHES,
+                            "events = ( { at = \"50ms\"; node = \"pi2\"; state = \"leave\"; },\n"
+                            "  { at = \"90ms\"; node = \"pi2\"; state = \"return\"; } );\n"));
+    for (size_t i = 0; i < trial.tasks.count; i++) {
+        const struct task_record *record = &trial.tasks.items[i].record;
+        assert_true(record->status == TASK_OK || (record->stream == 1 && record->by_event));
+    }
+    assert_true(trial_count(&trial, TASK_OK) >= (EQUAL_STREAMS - 1) * EQUAL_TASKS);
+    assert_digests(&trial, digests);
+    assert_true(count_together(&trial) > EQUAL_STREAMS * EQUAL_TASKS / 2);
+    trial_end(&trial);
+    assert_no_children();
 }
 
 static void test_unknown_worlds_are_named_with_the_nearest(void **state)
@@ -766,6 +882,8 @@ int main(void)
         cmocka_unit_test(test_a_node_slows_when_the_scenario_says_so),
         cmocka_unit_test(test_a_device_leaves_and_returns),
         cmocka_unit_test(test_a_device_that_leaves_for_good_ends_its_streams),
+        cmocka_unit_test(test_batches_give_the_results_of_lone_tasks),
+        cmocka_unit_test(test_batches_go_on_without_a_device_that_leaves),
         cmocka_unit_test(test_unknown_worlds_are_named_with_the_nearest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
