@@ -114,11 +114,13 @@ struct report_warnings report_warnings(const struct run_summary *summary)
                 text_format("node %s was lost in mid-run: %s", summary->nodes[i].name, summary->nodes[i].lost_cause);
     for (size_t i = 0; i < summary->node_count; i++)
         tell_origin(&warnings, summary, i);
-    for (size_t i = 0; i < summary->cause_count; i++)
-        *ARRAY_ADD(&warnings) =
-            text_format("%" PRIu64 " tasks of %s have failed%s%s", summary->causes[i].tasks, summary->causes[i].stream,
-                        is_told(summary, summary->causes[i].cause) ? " because of that" : ": ",
-                        is_told(summary, summary->causes[i].cause) ? "" : summary->causes[i].cause);
+    for (size_t i = 0; i < summary->cause_count; i++) {
+        const struct cause_summary *cause = &summary->causes[i];
+        bool told = is_told(summary, cause->cause);
+        *ARRAY_ADD(&warnings) = text_format(
+            "%" PRIu64 " task%s of %s %s failed%s%s", cause->tasks, cause->tasks == 1 ? "" : "s", cause->stream,
+            cause->tasks == 1 ? "has" : "have", told ? " because of that" : ": ", told ? "" : cause->cause);
+    }
     for (size_t i = 0; i < summary->stream_count; i++)
         if (summary->streams[i].deadline_misses > 0)
             *ARRAY_ADD(&warnings) =

@@ -62,7 +62,7 @@ static void a_cause_that_the_run_has_told_is_not_told_again(void **state)
     struct report_warnings warnings = report_warnings(&summary);
     assert_int_equal(warnings.count, 2);
     assert_string_equal(warnings.items[0], "3 tasks of pi1 have failed because of that");
-    assert_string_equal(warnings.items[1], "1 tasks of pi2 have failed: no memory");
+    assert_string_equal(warnings.items[1], "1 task of pi2 has failed: no memory");
     report_warnings_free(&warnings);
 }
 

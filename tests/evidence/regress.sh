@@ -48,6 +48,22 @@ printf 'scenarios = ("near/pis.cfg", "far/pis.cfg");\nset = ("partitioner.plugin
 check "scenarios of one name in two folders make a baseline" napm regress folders.cfg --baseline folders.json --update
 check "with a value for each" [ "$(jq '[.cases[].metrics.mean_delay_ns] | unique | length' folders.json)" = 2 ]
 
+# ---- tasks lost on purpose ----
+cat >leaving.cfg <<'END'
+scenarios = ("two-pis.cfg");
+set = ("partitioner.plugin=station-only", "events=({at=\"1.05s\"; node=\"pi1\"; state=\"leave\";}, {at=\"2s\"; node=\"pi1\"; state=\"return\";})");
+grid = ( { path = "scheduler.plugin"; values = ("fifo", "sjf"); } );
+END
+check "a scenario that makes a device leave is swept" napm sweep leaving.cfg --format json
+check "with the lost tasks counted, and delays of the others" jq -e 'all(.[]; .failed_runs == 0 and .lost_tasks > 0 and .mean_delay_ns > 0)' "$work/out"
+check "and compared" napm compare sweep:last --by scheduler
+check_text "the losses too" '^  lost tasks +0\.[0-9] %' "$work/out"
+check "it has a baseline" napm regress leaving.cfg --baseline leaving.json --update
+check "that it holds" napm regress leaving.cfg --baseline leaving.json
+jq '.cases[].metrics.lost_tasks = 0' leaving.json >lossless.json
+check_status "more lost tasks than there were are worse" 1 napm regress leaving.cfg --baseline lossless.json
+check_text "which is said" '^WORSE: .*lost tasks: 0\.[0-9] %, was 0 %' "$work/out"
+
 # ---- mistakes ----
 check_status "a baseline that is not there is found first" 2 napm regress suite.cfg --baseline none.json
 check_text "with the remedy" 'none.json.*--update makes the baseline' "$work/err"

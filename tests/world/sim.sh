@@ -79,7 +79,7 @@ check "another device does not change" ratio device_compute_ns pi1 4 5 1
 away='events=({at="4.001s"; node="pi2"; state="leave";}, {at="6.5s"; node="pi2"; state="return";})'
 check_status "what a scenario takes on purpose is no failure" 0 \
     napm run base.cfg --set "$away" --set partitioner.plugin=device-only
-check_text "the lost tasks are told" '1 tasks of pi2 have failed: pi2 left by the scenario at 4\.00 s' "$work/out"
+check_text "the lost tasks are told" '1 task of pi2 has failed: pi2 left by the scenario at 4\.00 s' "$work/out"
 check "the run is done" test "$(napm result list --format json | jq -r '.[0].status')" = "done"
 rows rows.csv
 check_text "what was under way on a device that leaves fails with the cause" \
