@@ -196,7 +196,7 @@ int cmd_regress(int argc, char **argv)
         "combination with the baseline file. Exit status: 0 all within their tolerances, 1 some metric is worse,\n"
         "new, or a run failed, 2 a file or an option is wrong.",
         "  napm regress suite.cfg --baseline suite.json --update\n"
-        "  napm regress suite.cfg --baseline suite.json --plugin-path build/plugins --junit result.xml",
+        "  napm regress suite.cfg --baseline suite.json --junit result.xml",
         table,
         OPTIONS_COUNT(table),
         1,

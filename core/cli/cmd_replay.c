@@ -24,7 +24,7 @@ static const char about[] =
     "Without a change there is only the first. Replays are runs in the ledger (world sim), marked as such.";
 
 static const char examples[] = "  napm replay last --scheduler fifo\n"
-                               "  napm replay 12 --partitioner exhaustive --set links.pi.rate=20Mbit --format json";
+                               "  napm replay 12 --partitioner exhaustive --set links.pi.rate=20Mbit";
 
 #define CONFIDENCE 0.95
 #define LEAST_RELATIVE 0.01

@@ -11,6 +11,7 @@
 #include "core/base/nearest.h"
 #include "core/cli/crash.h"
 #include "core/cli/progress.h"
+#include "core/cli/prose.h"
 #include "core/cli/stop.h"
 
 static const char about[] =
@@ -19,7 +20,7 @@ static const char about[] =
 
 static const struct cli_command commands[] = {
     {"run", "carry a scenario out, record it, show what came of it", cmd_run},
-    {"plan", "profile and plan a scenario beside the baselines, without running it", cmd_plan},
+    {"plan", "plan a scenario and the baselines beside it, without running it", cmd_plan},
     {"profile", "measure every layer of a model", cmd_profile},
     {"bench", "measure a whole model", cmd_bench},
     {"model", "make, show, run and verify models", cmd_model},
@@ -38,8 +39,10 @@ static const struct cli_command commands[] = {
 static void list_commands(FILE *file, const char *group, const char *text, const struct cli_command *list, size_t count)
 {
     fprintf(file, "Usage: %s COMMAND [OPTION]...\n", group);
-    if (text)
-        fprintf(file, "\n%s\n", text);
+    if (text) {
+        fprintf(file, "\n");
+        prose_print(file, text, 0, prose_width());
+    }
     fprintf(file, "\nCommands:\n");
     for (size_t i = 0; i < count; i++)
         fprintf(file, "  %-10s %s\n", list[i].name, list[i].summary);
@@ -55,14 +58,16 @@ static const char *group_prefix(const char *group)
 
 static int unknown_command(const char *group, const struct cli_command *list, size_t count, const char *typed)
 {
+    static const char *const options[] = {"--help", "--version"}; /* the latter of napm alone */
+    bool is_option = typed[0] == '-';
+    const char *prefix = group_prefix(group);
     const char **names = NEW_ARRAY(const char *, count);
     for (size_t i = 0; i < count; i++)
         names[i] = list[i].name;
-    const char *near = nearest_name(typed, names, count);
-    const char *prefix = group_prefix(group);
-    fprintf(stderr, "napm: error: %s%sthere is no %s %s", prefix, *prefix ? ": " : "",
-            typed[0] == '-' ? "option" : "command", typed);
-    if (near && typed[0] != '-')
+    const char *near = is_option ? nearest_name(typed, options, *prefix ? 1 : 2) : nearest_name(typed, names, count);
+    fprintf(stderr, "napm: error: %s%sthere is no %s %s", prefix, *prefix ? ": " : "", is_option ? "option" : "command",
+            typed);
+    if (near)
         fprintf(stderr, "; did you mean \"%s %s\"?", group, near);
     fprintf(stderr, "\nTry: %s --help\n", group);
     free(names);

@@ -15,6 +15,7 @@
 #include "core/base/nearest.h"
 #include "core/base/units.h"
 #include "core/cli/cli.h"
+#include "core/cli/prose.h"
 #include "core/cli/table.h"
 
 #define FIRST_LONG_CODE 256 /* getopt's code of option i is this plus i, apart from all letters */
@@ -30,18 +31,23 @@ static void print_option(const struct cli_option *option)
     snprintf(left, sizeof(left), "  %s--%s%s%s", letter, option->name, option->argument ? " " : "",
              option->argument ? option->argument : "");
     if (strlen(left) < HELP_COLUMN)
-        printf("%-*s%s\n", HELP_COLUMN, left, option->help);
+        printf("%-*s", HELP_COLUMN, left);
     else
-        printf("%s\n%*s%s\n", left, HELP_COLUMN, "", option->help);
+        printf("%s\n%*s", left, HELP_COLUMN, "");
+    prose_print(stdout, option->help, HELP_COLUMN, prose_width());
 }
 
 static void print_help(const struct cli_usage *usage)
 {
     static const struct cli_option help = {"help", 'h', OPTION_FLAG, NULL, NULL, "this text", 0, 0};
-    printf("%s: %s\n\nUsage: %s%s%s [OPTION]...\n", usage->name, usage->summary, usage->name,
-           *usage->operands ? " " : "", usage->operands);
-    if (usage->about)
-        printf("\n%s\n", usage->about);
+    char *title = text_format("%s: %s", usage->name, usage->summary);
+    prose_print(stdout, title, 0, prose_width());
+    free(title);
+    printf("\nUsage: %s%s%s [OPTION]...\n", usage->name, *usage->operands ? " " : "", usage->operands);
+    if (usage->about) {
+        printf("\n");
+        prose_print(stdout, usage->about, 0, prose_width());
+    }
     printf("\nOptions:\n");
     for (size_t i = 0; i < usage->option_count; i++)
         print_option(&usage->options[i]);
@@ -86,6 +92,14 @@ static int wrong_value(const struct cli_usage *usage, const struct cli_option *o
     char *text = text_format("%s: --%s %s: expected %s", usage->name, option->name, typed, expected);
     int code = wrong(usage, text);
     free(text);
+    return code;
+}
+
+static int empty_value(const struct cli_usage *usage, const struct cli_option *option)
+{
+    char *expected = text_format("%s, not an empty text", option->argument);
+    int code = wrong_value(usage, option, "\"\"", expected);
+    free(expected);
     return code;
 }
 
@@ -145,6 +159,8 @@ static void append_text(struct text_list *list, const char *text)
 
 static int take_value(const struct cli_usage *usage, const struct cli_option *option, const char *text)
 {
+    if (text && !*text) /* such as a variable of a script that was never set */
+        return empty_value(usage, option);
     switch (option->kind) {
     case OPTION_FLAG:
         *(bool *)option->value = true;

@@ -24,6 +24,14 @@ every_option_is_in_the_manual() {
     return $missing
 }
 
+no_wider_than() {
+    local columns=$1
+    shift
+    napm "$@" --help >"$work/help"
+    [ -s "$work/help" ] && ! grep -E ".{$((columns + 1))}" "$work/help"
+}
+
+check "the help is no wider than 80 columns in a pipe" no_wider_than 80
 check_status "without a command it asks for one" 2 napm
 check_text "and says where to look" 'napm COMMAND --help' "$work/err"
 check_text "and lists them at once" '^  run ' "$work/err"
@@ -36,6 +44,7 @@ for command in "${commands[@]}"; do
     check "$command --help" napm "${words[@]}" --help
     check_text "$command --help shows its usage" "^Usage: napm $command" "$work/out"
     check_text "$command is in the manual" "^\.(Ss napm $command|Cm $command)\$" "$manual"
+    check "$command --help is no wider than 80 columns in a pipe" no_wider_than 80 "${words[@]}"
     check "every option of $command is in the manual" every_option_is_in_the_manual "${words[@]}"
 done
 check "napm help run is napm run --help" sh -c "[ \"\$($top_builddir/run-in-tree core/cli/napm help run)\" = \"\$($top_builddir/run-in-tree core/cli/napm run --help)\" ]"
@@ -60,6 +69,10 @@ check_status "an option without its argument" 2 napm run x.cfg --seed
 check_text "is named" '--seed needs an argument' "$work/err"
 check_status "a number out of range" 2 napm bench x.onnx --threads 0
 check_text "is told its range" 'from 1 to 1024' "$work/err"
+check_status "an option whose argument is empty" 2 napm run x.cfg --db ""
+check_text "is named" 'run: --db "": expected FILE, not an empty text' "$work/err"
+check_status "a mistyped option of napm itself" 2 napm --verison
+check_text "is suggested" 'did you mean "napm --version"' "$work/err"
 check_status "a negative number" 2 napm run x.cfg --repeat -1
 check_status "no number" 2 napm run x.cfg --repeat three
 check_status "a choice that is none" 2 napm result list --format xml

@@ -57,6 +57,11 @@ for columns in 80 120; do
 done
 check "COLUMNS counts more than the terminal" on_terminal "stty cols 80; COLUMNS=60 $command plugin list"
 check "so the list is narrower" every_line_fits 60
+check "the help on a narrow terminal" on_terminal "stty cols 60; $command sweep --help"
+sed -n '/^Usage:/,/^Examples:/p' "$work/out" >"$work/about"
+check_text "has all of its texts" 'disturb' "$work/about"
+mv "$work/about" "$work/out"
+check "is as narrow" every_line_fits 60
 check "a list in a pipe" napm plugin list
 check_text "has the files' whole paths" "fifo .* /.*/fifo\.so" "$work/out"
 check "a run in a pipe" napm run "$work/s.cfg"
