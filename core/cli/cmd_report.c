@@ -33,11 +33,8 @@ static char *output_name(const struct report_options *options, const struct repo
 static int write_document(const struct report_options *options, const json_t *document, const char *output,
                           struct error *error)
 {
-    if (strcmp(options->common.format, "json") != 0)
-        return report_write_page(document, output, error);
-    int result = strcmp(output, "-") == 0 ? json_dumpf(document, stdout, REPORT_DOCUMENT_FLAGS)
-                                          : json_dump_file(document, output, REPORT_DOCUMENT_FLAGS);
-    return result == 0 ? 0 : error_set(error, ERROR_INPUT, "%s: cannot be written; name a file with -o", output);
+    return strcmp(options->common.format, "json") == 0 ? report_write_json(document, output, error)
+                                                       : report_write_page(document, output, error);
 }
 
 static int make_report(const struct report_options *options, char **names, int count, struct error *error)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The page: the shell that the build has made of core/report/web, with the document in it. */
+/* The page: the shell that the build has made of core/report/web, with the document in it; and the document alone. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,8 @@
 #include "places.h"
 
 #define PAGE_NAME "report.html"
+/* How a document is written as JSON: with the digits that charts need. */
+#define REPORT_DOCUMENT_FLAGS (JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6))
 #define PLACE "{\"napm\":\"the document goes here\"}" /* as in core/report/web/page.html */
 
 /* In the build tree $NAPM_DATA (run-in-tree sets it); else where it was installed. free() it. */
@@ -63,11 +65,11 @@ static char *make_page(const struct file_map *shell, const json_t *document, siz
     return NULL;
 }
 
-static int put_out(const char *path, const char *page, size_t size, struct error *error)
+static int put_out(const char *path, const char *text, size_t size, struct error *error)
 {
     if (strcmp(path, "-") != 0)
-        return file_write_atomically(path, page, size, error);
-    if (fwrite(page, 1, size, stdout) == size)
+        return file_write_atomically(path, text, size, error);
+    if (fwrite(text, 1, size, stdout) == size)
         return 0;
     return error_set(error, ERROR_RUN, "standard output: cannot be written: %s", strerror(errno));
 }
@@ -94,5 +96,14 @@ int report_write_page(const json_t *document, const char *path, struct error *er
         file_unmap(&shell);
     }
     free(from);
+    return result;
+}
+
+int report_write_json(const json_t *document, const char *path, struct error *error)
+{
+    char *text = json_dumps(document, REPORT_DOCUMENT_FLAGS);
+    int result = text ? put_out(path, text, strlen(text), error)
+                      : error_set(error, ERROR_RUN, "%s: the report cannot be written as JSON", path);
+    free(text);
     return result;
 }

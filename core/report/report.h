@@ -42,11 +42,10 @@ struct report_limits {
 json_t *report_document(struct ledger *ledger, const struct report_entry *entries, size_t count,
                         const struct report_limits *limits, struct error *error);
 
-/* How a document is written as JSON: with the digits that charts need. */
-#define REPORT_DOCUMENT_FLAGS (JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6))
-
 /* The page with the document in it; "-" is standard output. */
 int report_write_page(const json_t *document, const char *path, struct error *error);
+/* The document alone. */
+int report_write_json(const json_t *document, const char *path, struct error *error);
 
 /* A run's rows of one kind (query_row_kinds) as CSV or as a JSON array, one by one. */
 enum report_rows_format { REPORT_CSV, REPORT_JSON };

@@ -59,6 +59,9 @@ check "half the processor, about twice the time" [ "$(runs "SELECT avg(device_co
     FROM task WHERE run = (SELECT max(id) FROM run)")" = 1 ]
 check_status "a run has to be there" 2 napm replay 999
 check_text "which is said" 'there is no run 999' "$work/err"
+check_status "a ledger has to be there" 2 napm replay 1 --db "$work/none.db"
+check_text "which is said" 'there is none yet' "$work/err"
+check "and none is made" test ! -e "$work/none.db"
 check_status "other streams have no recorded arrivals" 2 napm replay 2 --set nodes.pi.count=3
 check_text "which is said with what to do" 'napm run --world sim' "$work/err"
 check_status "a setting needs a value" 2 napm replay 2 --set nonsense

@@ -48,6 +48,12 @@ check_status "a trace holds one run" 2 napm export 1 2 --format perfetto -o "$wo
 check_text "which is said" 'one run' "$work/err"
 check_status "where nothing can be written" 2 napm export 1 --format perfetto -o "$work/none/x.json"
 check_text "the remedy is named" 'a folder that exists' "$work/err"
+check_status "nor a report" 2 napm report 1 --format json -o "$work/none/x.json"
+check_text "whose remedy is named" 'none/x.json: cannot be written: .*is there such a folder' "$work/err"
+if [ -c /dev/full ]; then
+    check_status "a report that the disk has no room for" 1 sh -c "'$top_builddir/run-in-tree' core/cli/napm report 1 -f json -o - >/dev/full"
+    check_text "is a failure" 'No space left|could not be written' "$work/err"
+fi
 check_status "a file is no folder" 2 napm export 1 -o "$work/s.cfg"
 check_text "which is said too" 'it is a file' "$work/err"
 
