@@ -412,7 +412,7 @@ static void test_artificial_load_is_borne_by_its_node(void **state)
     trial_make(&trial, "tiny-cnn",
                HEAD "nodes = ( { name = \"station\"; role = \"station\"; },\n"
                     "{ name = \"pi\"; stress = { plugin = \"stress\"; cpu = 0.5; memory = \"200MiB\"; }; } );\n"
-                    "links = ( { from = \"pi\"; } );\n" STREAM(200, "") "run = { sample_every = \"100ms\"; };\n");
+                    "links = ( { from = \"pi\"; } );\n" STREAM(750, "") "run = { sample_every = \"100ms\"; };\n");
     if (trial_run(&trial, 1, &error))
         fail_msg("%s", error.text);
     for (size_t i = 0; i < trial.samples.count; i++) {
