@@ -3,6 +3,8 @@
 # A sweep as a job array of a real Slurm, brought up on this host with a configuration and state of its own.
 # shellcheck source=tests/tap.sh
 . "$top_srcdir/tests/tap.sh"
+# shellcheck source=tests/sweep/grid.sh
+. "$top_srcdir/tests/sweep/grid.sh"
 
 skip_all() { echo "1..0 # SKIP $1"; exit 0; }
 for program in munged slurmctld slurmd sbatch squeue scancel sqlite3; do
@@ -74,24 +76,7 @@ timeout 5 sinfo --noheader --states=idle --format=%D 2>/dev/null | grep -q 2 ||
     skip_all "Slurm's nodes do not come up here: $(grep -h error: cluster/*.log | tail -n 1)"
 
 # ---- what is swept ----
-napm model new tiny-cnn -o tiny.onnx >/dev/null
-cat >base.cfg <<'END_OF_FILE'
-name = "base";
-nodes = ( { name = "station"; role = "station"; gflops = 1.0; }, { name = "pi"; count = 2; gflops = 0.05; } );
-links = ( { from = "pi"; rate = "1Mbit"; delay = "1ms"; } );
-streams = ( { device = "pi"; model = "tiny.onnx"; tasks = 200; arrivals = { plugin = "poisson"; interval = "20ms"; }; } );
-partitioner = { plugin = "station-only"; };
-backend = { plugin = "reference"; };
-scheduler = { plugin = "fifo"; };
-END_OF_FILE
-cat >grid.cfg <<'END_OF_FILE'
-name = "grid";
-scenario = "base.cfg";
-set = ("world=sim");
-grid = ( { path = "links.pi.rate"; values = ("1Mbit", "4Mbit"); },
-         { path = "partitioner.plugin"; values = ("station-only", "neurosurgeon") } );
-repeat = 3;
-END_OF_FILE
+write_grid
 # Points that take two seconds each, as they run in real time.
 cat >real.cfg <<'END_OF_FILE'
 name = "real";

@@ -3,26 +3,11 @@
 # A sweep as a user runs it: points, resuming after a kill, points that fail, and what the comparison says of it.
 # shellcheck source=tests/tap.sh
 . "$top_srcdir/tests/tap.sh"
+# shellcheck source=tests/sweep/grid.sh
+. "$top_srcdir/tests/sweep/grid.sh"
 
 cd "$work" || exit 1
-napm model new tiny-cnn -o tiny.onnx >/dev/null
-cat >base.cfg <<'END'
-name = "base";
-nodes = ( { name = "station"; role = "station"; gflops = 1.0; }, { name = "pi"; count = 2; gflops = 0.05; } );
-links = ( { from = "pi"; rate = "1Mbit"; delay = "1ms"; } );
-streams = ( { device = "pi"; model = "tiny.onnx"; tasks = 200; arrivals = { plugin = "poisson"; interval = "20ms"; }; } );
-partitioner = { plugin = "station-only"; };
-backend = { plugin = "reference"; };
-scheduler = { plugin = "fifo"; };
-END
-cat >grid.cfg <<'END'
-name = "grid";
-scenario = "base.cfg";
-set = ("world=sim");
-grid = ( { path = "links.pi.rate"; values = ("1Mbit", "4Mbit"); },
-         { path = "partitioner.plugin"; values = ("station-only", "neurosurgeon"); } );
-repeat = 3;
-END
+write_grid
 
 # runs WHERE: how many runs of the ledger the condition names.
 runs() { sqlite3 -cmd '.timeout 10000' "$NAPM_DB" "SELECT count(*) FROM run WHERE $1"; }
