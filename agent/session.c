@@ -31,6 +31,10 @@ struct session {
     struct event *control_event, *data_end, *sample_timer, *alive_timer;
     struct error data_trouble; /* why the data connection has ended */
     struct catalogue *catalogue;
+    Wire__Configure *asked; /* what `how` points into */
+    struct option_setting *settings;
+    char *label;
+    struct compute_settings how;
     struct compute *compute; /* until the work takes it over */
     struct work *work; /* NULL: not configured */
     struct stress *stress;
@@ -77,7 +81,7 @@ static int begin_frame(void *context, const struct frame_header *header, int64_t
                                     header->payload_bytes, header->stream);
     }
     if (header->kind == FRAME_TASK) {
-        *payload = work_task_room(session->work, header->stream, header->payload_bytes);
+        *payload = work_task_room(session->work, header->stream, header->part, header->payload_bytes);
         return *payload ? 0
                         : error_set(error, ERROR_RUN,
                                     "data connection: no room for a task of stream %u with %" PRIu64 " bytes",
@@ -110,7 +114,7 @@ static int end_frame(void *context, const struct frame_header *header, struct er
     if (header->kind == FRAME_RESULT || header->kind == FRAME_TASK)
         atomic_fetch_add(&session->data.received_bytes, header->tensor_bytes);
     if (header->kind == FRAME_TASK) {
-        work_task_came(session->work, header->stream, header->task);
+        work_task_came(session->work, header->stream, header->part, header->task);
         return 0;
     }
     struct frame_header reply = {.kind = header->kind == FRAME_PROBE ? FRAME_PROBED : FRAME_RETURNED,
@@ -199,6 +203,43 @@ static int send_configured(struct session *session, struct error *error)
     return status;
 }
 
+/* Messages are only valid while they are handled. */
+static Wire__Configure *copy_configure(const Wire__Configure *asked)
+{
+    size_t bytes = wire__configure__get_packed_size(asked);
+    uint8_t *packed = memory_new(bytes);
+    wire__configure__pack(asked, packed);
+    Wire__Configure *copy = wire__configure__unpack(NULL, bytes, packed);
+    free(packed);
+    return copy;
+}
+
+/* How each engine opens its backend. */
+static void keep_how(struct session *session, const Wire__Configure *message)
+{
+    const Wire__Configure *asked = session->asked = copy_configure(message);
+    session->settings = NEW_ARRAY(struct option_setting, asked->n_settings);
+    for (size_t i = 0; i < asked->n_settings; i++)
+        session->settings[i] =
+            (struct option_setting){asked->settings[i]->name, asked->settings[i]->text, asked->settings[i]->where};
+    session->label = text_format("backend:%s", asked->node);
+    session->how = (struct compute_settings){.backend = {.name = asked->backend,
+                                                         .where = asked->backend_where[0] ? asked->backend_where : NULL,
+                                                         .settings = session->settings,
+                                                         .setting_count = asked->n_settings},
+                                             .threads = asked->threads,
+                                             .cpu_share = asked->cpu_share,
+                                             .host = {.label = session->label, .seed = asked->seed}};
+}
+
+static void free_how(struct session *session)
+{
+    if (session->asked)
+        wire__configure__free_unpacked(session->asked, NULL);
+    free(session->settings);
+    free(session->label);
+}
+
 static int open_compute(struct session *session, const Wire__Configure *asked, struct error *error)
 {
     const char **folders = NEW_ARRAY(const char *, asked->n_plugin_path + 1);
@@ -208,21 +249,8 @@ static int open_compute(struct session *session, const Wire__Configure *asked, s
     free(folders);
     if (!session->catalogue)
         return -1;
-    struct option_setting *settings = NEW_ARRAY(struct option_setting, asked->n_settings);
-    for (size_t i = 0; i < asked->n_settings; i++)
-        settings[i] =
-            (struct option_setting){asked->settings[i]->name, asked->settings[i]->text, asked->settings[i]->where};
-    char *label = text_format("backend:%s", asked->node);
-    struct compute_settings how = {.backend = {.name = asked->backend,
-                                               .where = asked->backend_where[0] ? asked->backend_where : NULL,
-                                               .settings = settings,
-                                               .setting_count = asked->n_settings},
-                                   .threads = asked->threads,
-                                   .cpu_share = asked->cpu_share,
-                                   .host = {.label = label, .seed = asked->seed}};
-    session->compute = compute_open(session->catalogue, &how, error);
-    free(settings);
-    free(label);
+    keep_how(session, asked);
+    session->compute = compute_open(session->catalogue, &session->how, error);
     return session->compute ? 0 : -1;
 }
 
@@ -235,7 +263,7 @@ static void start_timer(struct session *session, struct event **timer, int64_t p
 
 static int configure(struct session *session, const Wire__Configure *asked, struct error *error)
 {
-    if (session->compute || session->work)
+    if (session->catalogue)
         return error_set(error, ERROR_RUN, "this agent is configured already");
     if (asked->threads == 0 || asked->threads > THREADS_MAX || !(asked->cpu_share > 0 && asked->cpu_share <= 1))
         return error_set(error, ERROR_RUN, "cannot compute with %u threads and %g of a processor", asked->threads,
@@ -244,7 +272,8 @@ static int configure(struct session *session, const Wire__Configure *asked, stru
     session->node_index = asked->node_index;
     if (open_compute(session, asked, error) || send_configured(session, error))
         return -1;
-    session->work = work_start(session->compute, &session->control, &session->data);
+    session->work =
+        work_start(session->compute, session->catalogue, &session->how, &session->control, &session->data);
     session->compute = NULL;
     if (asked->sample_every_ns && asked->sample_every_ns <= INT64_MAX)
         start_timer(session, &session->sample_timer, (int64_t)asked->sample_every_ns, on_sample);
@@ -314,8 +343,18 @@ static int do_configured(struct session *session, const Wire__Message *message, 
         work_deploy(session->work, message->deploy);
         return 0;
     case WIRE__MESSAGE__BODY_START:
-        if (work_start_task(session->work, message->start->stream, message->start->task, message->start->due_ns))
-            return error_set(error, ERROR_RUN, "stream %u has not been deployed here", message->start->stream);
+        if (work_start_task(session->work, message->start->stream, message->start->part, message->start->task,
+                            message->start->due_ns))
+            return error_set(error, ERROR_RUN, "part %u of stream %u has not been deployed here", message->start->part,
+                             message->start->stream);
+        return 0;
+    case WIRE__MESSAGE__BODY_PREPARE:
+        work_prepare(session->work, message->prepare);
+        return 0;
+    case WIRE__MESSAGE__BODY_GIVE_UP:
+        if (work_give_up(session->work, message->give_up->stream, message->give_up->part))
+            return error_set(error, ERROR_RUN, "part %u of stream %u is not here to be given up",
+                             message->give_up->part, message->give_up->stream);
         return 0;
     case WIRE__MESSAGE__BODY_PROBE:
         return send_probes(session, message->probe, error);
@@ -404,6 +443,7 @@ static void end_session(struct session *session)
         _exit(session->exit_code);
     stress_stop(session->stress);
     compute_close(session->compute);
+    free_how(session);
     catalogue_close(session->catalogue);
     free_event(session->control_event);
     free_event(session->data_end);

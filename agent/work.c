@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The agent's compute thread. */
+/* The agent's engines, and whose turn it is. */
 #include "agent/work.h"
 
 #include <malloc.h>
@@ -19,29 +19,49 @@
 
 #define MODELS_MAX 4096u
 
-enum job_kind { JOB_LOAD, JOB_PROFILE, JOB_DEPLOY, JOB_WARM_UP };
+enum job_kind { JOB_LOAD, JOB_PROFILE, JOB_DEPLOY, JOB_WARM_UP, JOB_PREPARE, JOB_GIVE_UP };
+
+/* A model's file. */
+struct source {
+    uint32_t model;
+    char *path, *hash;
+};
+
+struct part;
 
 struct job {
     enum job_kind kind;
-    uint32_t model, warmups, repeats;
-    char *path, *hash;
+    uint32_t model, warmups, repeats, number;
+    struct source *sources;
+    size_t source_count;
     Wire__StreamPlan *plans;
     size_t plan_count;
+    struct part *part;
     struct job *next;
 };
 
-/* A stream as deployed here: its segment, and all that a task of it needs. */
-struct work_stream {
-    uint32_t stream, layer_count;
+/* The input tensors of a stream of this device's own, padded as in the frame. */
+struct input {
+    struct input *next;
+    uint32_t stream;
+    uint64_t payload_bytes;
+    uint8_t *tensors;
+    bool came;
+};
+
+/* A part of a stream: its segment, and all that a task of it needs. */
+struct part {
+    struct part *next;
+    struct engine *engine;
+    uint32_t stream, number, layer_count;
+    bool on_the_way; /* its tensors come with each task */
     bool ends_here, sends_result; /* the segment ends with the last layer */
     struct compute_segment *segment;
     struct compute_execution *execution;
     const struct napm_model *model;
-    uint8_t *input; /* tensors, padded as in the frame; those of a task on its way are in a room of its own */
-    uint8_t *incoming; /* the room that is being filled */
+    uint8_t *incoming; /* the room that is being filled with the tensors of a task on its way */
     ARRAY_OF(uint8_t *) free_rooms;
-    uint64_t input_payload_bytes, result_payload_bytes;
-    bool input_came;
+    uint64_t arriving_payload_bytes, result_payload_bytes;
     const void **arriving, **leaving;
     uint64_t *leaving_bytes;
     uint32_t leaving_count;
@@ -49,24 +69,39 @@ struct work_stream {
 };
 
 struct pending {
-    uint32_t index; /* of the stream's entry */
+    struct part *part;
     uint64_t task;
     int64_t due_ns;
     uint8_t *room; /* of what it brought along; NULL: it has the stream's input */
 };
 
-struct work {
+struct engine {
+    struct work *work;
+    struct engine *next;
     pthread_t thread;
-    struct compute *compute;
+    struct compute *compute; /* NULL: not opened yet; set with the lock held */
+    uint32_t number;
+    /* guarded by the work's lock */
+    pthread_cond_t wake;
+    struct job *first_job, **last_job;
+    uint32_t part_count;
+    bool has_ended;
+};
+
+struct work {
+    struct catalogue *catalogue;
+    const struct compute_settings *how;
     struct control *control;
     struct data_link *data;
-    ARRAY_OF(struct model *) models; /* by number; the thread's own */
     pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t wake;
     bool stop;
-    struct job *first_job, **last_job;
-    struct work_stream *streams; /* fixed once it stands */
-    size_t stream_count;
+    ARRAY_OF(struct model *) models; /* by number; they stay until the end */
+    struct engine *engines; /* the newest first; those that have ended until they are joined */
+    uint32_t engine_count; /* so far */
+    double cpu_share; /* of now */
+    struct input *inputs;
+    struct part *parts;
+    bool is_computing; /* an engine has a task */
     struct pending *pending; /* ring, by due time */
     size_t pending_first, pending_count, pending_room;
 };
@@ -105,48 +140,67 @@ static void answer_task_failed(struct work *work, uint32_t stream, uint64_t task
     answer(work, &message);
 }
 
-/* ---- jobs, on the thread */
+/* ---- models, on an engine's thread */
 
 static struct model *model_at(struct work *work, uint32_t number, struct error *error)
 {
-    if (number < work->models.count && work->models.items[number])
-        return work->models.items[number];
-    error_set(error, ERROR_RUN, "model %u has not been loaded", number);
-    return NULL;
+    pthread_mutex_lock(&work->lock);
+    struct model *model = number < work->models.count ? work->models.items[number] : NULL;
+    pthread_mutex_unlock(&work->lock);
+    if (!model && error)
+        error_set(error, ERROR_RUN, "model %u has not been loaded", number);
+    return model;
 }
+
+static void keep_model(struct work *work, uint32_t number, struct model *model)
+{
+    pthread_mutex_lock(&work->lock);
+    while (work->models.count <= number)
+        *ARRAY_ADD(&work->models) = NULL;
+    work->models.items[number] = model;
+    pthread_mutex_unlock(&work->lock);
+}
+
+static int load_model(struct work *work, const struct source *source, struct error *error)
+{
+    if (source->model >= MODELS_MAX)
+        return error_set(error, ERROR_RUN, "model number %u is out of range", source->model);
+    struct model *model = model_open(source->path, error);
+    if (!model)
+        return -1;
+    if (strcmp(model_view(model)->hash, source->hash) != 0) {
+        model_close(model);
+        return error_set(error, ERROR_RUN, "%s is not the file that the controller has read (it changed?)",
+                         source->path);
+    }
+    keep_model(work, source->model, model);
+    return 0;
+}
+
+/* ---- jobs, on an engine's thread */
 
 static int do_load(struct work *work, const struct job *job, struct error *error)
 {
-    if (job->model >= MODELS_MAX)
-        return error_set(error, ERROR_RUN, "model number %u is out of range", job->model);
-    struct model *model = model_open(job->path, error);
-    if (!model)
+    const uint32_t number = job->sources[0].model;
+    if (model_at(work, number, NULL))
+        return error_set(error, ERROR_RUN, "model %u is loaded already", number);
+    if (load_model(work, &job->sources[0], error))
         return -1;
-    if (strcmp(model_view(model)->hash, job->hash) != 0) {
-        model_close(model);
-        return error_set(error, ERROR_RUN, "%s is not the file that the controller has read (it changed?)", job->path);
-    }
-    while (work->models.count <= job->model)
-        *ARRAY_ADD(&work->models) = NULL;
-    if (work->models.items[job->model]) {
-        model_close(model);
-        return error_set(error, ERROR_RUN, "model %u is loaded already", job->model);
-    }
-    work->models.items[job->model] = model;
     Wire__ModelLoaded body = WIRE__MODEL_LOADED__INIT;
     Wire__Message message = WIRE__MESSAGE__INIT;
-    body.model = job->model;
-    body.layers = model_view(model)->layer_count;
+    body.model = number;
+    body.layers = model_view(model_at(work, number, NULL))->layer_count;
     message.body_case = WIRE__MESSAGE__BODY_MODEL_LOADED;
     message.model_loaded = &body;
     answer(work, &message);
     return 0;
 }
 
-static int do_profile(struct work *work, const struct job *job, struct error *error)
+static int do_profile(struct engine *engine, const struct job *job, struct error *error)
 {
+    struct work *work = engine->work;
     struct model *model = model_at(work, job->model, error);
-    struct compute_model *prepared = model ? compute_prepare(work->compute, model, error) : NULL;
+    struct compute_model *prepared = model ? compute_prepare(engine->compute, model, error) : NULL;
     if (!prepared)
         return -1;
     uint32_t layers = model_view(model)->layer_count;
@@ -194,85 +248,187 @@ static uint64_t result_payload_bytes(const struct model *model)
 }
 
 /* Where the tensors of the next task are. */
-static void point_at(struct work_stream *stream, uint8_t *payload)
+static void point_at(struct part *part, uint8_t *payload)
 {
-    const struct model_part *part = compute_segment_part(stream->segment);
-    place_tensors(stream->model, part->arriving, part->arriving_count, payload, stream->arriving);
+    const struct model_part *what = compute_segment_part(part->segment);
+    place_tensors(part->model, what->arriving, what->arriving_count, payload, part->arriving);
 }
 
-static int set_up_stream(struct work *work, struct work_stream *stream, const Wire__StreamPlan *plan,
-                         struct error *error)
+/* With the lock held. */
+static struct input *find_input(const struct work *work, uint32_t stream)
 {
-    struct model *model = model_at(work, plan->model, error);
-    struct compute_model *prepared = model ? compute_prepare(work->compute, model, error) : NULL;
+    struct input *input = work->inputs;
+    while (input && input->stream != stream)
+        input = input->next;
+    return input;
+}
+
+static uint8_t *new_payload(uint64_t bytes, struct error *error)
+{
+    uint8_t *payload = memory_try_aligned((size_t)bytes);
+    if (payload)
+        memset(payload, 0, (size_t)bytes);
+    else
+        error_set(error, ERROR_RUN, "no memory for %llu bytes of input tensors", (unsigned long long)bytes);
+    return payload;
+}
+
+/* The stream's input, which all its parts here share: it starts with the same layer in each of them. */
+static struct input *take_input(struct work *work, const struct part *part, struct error *error)
+{
+    pthread_mutex_lock(&work->lock);
+    struct input *input = find_input(work, part->stream);
+    pthread_mutex_unlock(&work->lock);
+    if (input)
+        return input;
+    uint8_t *tensors = new_payload(part->arriving_payload_bytes, error);
+    if (!tensors)
+        return NULL;
+    input = NEW(struct input);
+    input->stream = part->stream;
+    input->payload_bytes = part->arriving_payload_bytes;
+    input->tensors = tensors;
+    pthread_mutex_lock(&work->lock);
+    input->next = work->inputs;
+    work->inputs = input;
+    pthread_mutex_unlock(&work->lock);
+    return input;
+}
+
+/* What the part computes on while it is warmed up: a room of its own, or the stream's input. */
+static int give_input(struct work *work, struct part *part, struct error *error)
+{
+    uint8_t *tensors;
+    if (part->on_the_way) {
+        tensors = new_payload(part->arriving_payload_bytes, error);
+        if (tensors)
+            *ARRAY_ADD(&part->free_rooms) = tensors;
+    } else {
+        const struct input *input = take_input(work, part, error);
+        tensors = input ? input->tensors : NULL;
+    }
+    if (tensors)
+        point_at(part, tensors);
+    return tensors ? 0 : -1;
+}
+
+/* With the segment there. */
+static void size_part(struct part *part, const struct model *model)
+{
+    const struct model_part *what = compute_segment_part(part->segment);
+    part->layer_ns = NEW_ARRAY(int64_t, part->layer_count);
+    part->arriving = NEW_ARRAY(const void *, what->arriving_count);
+    part->leaving = NEW_ARRAY(const void *, what->leaving_count);
+    part->leaving_bytes = NEW_ARRAY(uint64_t, what->leaving_count);
+    part->leaving_count = what->leaving_count;
+    for (uint32_t i = 0; i < what->leaving_count; i++)
+        part->leaving_bytes[i] = part->model->tensors[what->leaving[i]]->bytes;
+    part->arriving_payload_bytes = place_tensors(part->model, what->arriving, what->arriving_count, NULL, NULL);
+    part->result_payload_bytes = result_payload_bytes(model);
+}
+
+static int set_up_part(struct engine *engine, struct part *part, const Wire__StreamPlan *plan, struct error *error)
+{
+    struct model *model = model_at(engine->work, plan->model, error);
+    struct compute_model *prepared = model ? compute_prepare(engine->compute, model, error) : NULL;
     if (!prepared)
         return -1;
     const struct napm_model *view = model_view(model);
     if (plan->cut > view->layer_count || plan->first > plan->cut)
         return error_set(error, ERROR_RUN, "layers from %u to cut %u of a model with %u layers", plan->first, plan->cut,
                          view->layer_count);
-    stream->segment = compute_segment(prepared, plan->first, plan->cut, error);
-    stream->execution = stream->segment ? compute_execution_take(stream->segment, error) : NULL;
-    if (!stream->execution)
+    part->engine = engine;
+    part->stream = plan->stream;
+    part->number = plan->part;
+    part->model = view;
+    part->layer_count = plan->cut - plan->first;
+    part->on_the_way = plan->on_the_way;
+    part->ends_here = plan->cut == view->layer_count;
+    part->sends_result = plan->result_to_station || (plan->on_the_way && plan->result_returns);
+    part->segment = compute_segment(prepared, plan->first, plan->cut, error);
+    part->execution = part->segment ? compute_execution_take(part->segment, error) : NULL;
+    if (!part->execution)
         return -1;
-    const struct model_part *part = compute_segment_part(stream->segment);
-    stream->stream = plan->stream;
-    stream->model = view;
-    stream->layer_count = plan->cut - plan->first;
-    stream->ends_here = plan->cut == view->layer_count;
-    stream->sends_result = plan->result_to_station || (plan->on_the_way && plan->result_returns);
-    stream->layer_ns = NEW_ARRAY(int64_t, stream->layer_count);
-    stream->arriving = NEW_ARRAY(const void *, part->arriving_count);
-    stream->leaving = NEW_ARRAY(const void *, part->leaving_count);
-    stream->leaving_bytes = NEW_ARRAY(uint64_t, part->leaving_count);
-    stream->leaving_count = part->leaving_count;
-    for (uint32_t i = 0; i < part->leaving_count; i++)
-        stream->leaving_bytes[i] = view->tensors[part->leaving[i]]->bytes;
-    stream->input_payload_bytes = place_tensors(view, part->arriving, part->arriving_count, NULL, NULL);
-    stream->result_payload_bytes = result_payload_bytes(model);
-    stream->input = memory_try_aligned((size_t)stream->input_payload_bytes);
-    if (!stream->input)
-        return error_set(error, ERROR_RUN, "no memory for %llu bytes of input tensors",
-                         (unsigned long long)stream->input_payload_bytes);
-    if (plan->on_the_way)
-        memset(stream->input, 0, (size_t)stream->input_payload_bytes); /* for the warm-up */
-    stream->input_came = plan->on_the_way;
-    point_at(stream, stream->input);
-    return 0;
+    size_part(part, model);
+    return give_input(engine->work, part, error);
 }
 
-static void free_streams(struct work_stream *streams, size_t count)
+static void free_part(struct part *part)
 {
-    for (size_t i = 0; i < count; i++) {
-        compute_execution_put(streams[i].execution);
-        free(streams[i].layer_ns);
-        free(streams[i].arriving);
-        free(streams[i].leaving);
-        free(streams[i].leaving_bytes);
-        free(streams[i].input);
-        free(streams[i].incoming);
-        for (size_t k = 0; k < streams[i].free_rooms.count; k++)
-            free(streams[i].free_rooms.items[k]);
-        ARRAY_FREE(&streams[i].free_rooms);
+    compute_execution_put(part->execution);
+    if (part->segment)
+        compute_segment_give_up(part->segment);
+    free(part->layer_ns);
+    free(part->arriving);
+    free(part->leaving);
+    free(part->leaving_bytes);
+    free(part->incoming);
+    for (size_t k = 0; k < part->free_rooms.count; k++)
+        free(part->free_rooms.items[k]);
+    ARRAY_FREE(&part->free_rooms);
+    free(part);
+}
+
+static void free_parts(struct part *parts)
+{
+    while (parts) {
+        struct part *next = parts->next;
+        free_part(parts);
+        parts = next;
     }
-    free(streams);
 }
 
-static int compute_task(struct work_stream *stream, struct error *error)
+/* NULL on error. */
+static struct part *set_up_parts(struct engine *engine, const struct job *job, struct error *error)
 {
-    if (compute_start(stream->execution, stream->arriving, error) ||
-        compute_run(stream->execution, stream->layer_count, stream->layer_ns, error) ||
-        compute_outputs(stream->execution, stream->leaving, error))
+    struct part *parts = NULL;
+    for (size_t i = 0; i < job->plan_count; i++) {
+        struct part *part = NEW(struct part);
+        part->next = parts;
+        parts = part;
+        if (set_up_part(engine, part, &job->plans[i], error)) {
+            free_parts(parts);
+            return NULL;
+        }
+    }
+    return parts;
+}
+
+/* From now on tasks may come for them. */
+static void publish(struct work *work, struct engine *engine, struct part *parts)
+{
+    pthread_mutex_lock(&work->lock);
+    for (struct part *next; parts; parts = next) {
+        next = parts->next;
+        parts->next = work->parts;
+        work->parts = parts;
+        engine->part_count++;
+    }
+    pthread_mutex_unlock(&work->lock);
+}
+
+static int compute_task(struct part *part, struct error *error)
+{
+    if (compute_start(part->execution, part->arriving, error) ||
+        compute_run(part->execution, part->layer_count, part->layer_ns, error) ||
+        compute_outputs(part->execution, part->leaving, error))
         return -1;
     return 0;
 }
 
+static int warm_up(struct part *parts, struct error *error)
+{
+    for (; parts; parts = parts->next)
+        if (compute_task(parts, error))
+            return -1;
+    return 0;
+}
+
+/* Of all that has been deployed: no part comes or goes yet. */
 static int do_warm_up(struct work *work, struct error *error)
 {
-    for (size_t i = 0; i < work->stream_count; i++) {
-        if (compute_task(&work->streams[i], error))
-            return -1;
-    }
+    if (warm_up(work->parts, error))
+        return -1;
     Wire__Deployed body = WIRE__DEPLOYED__INIT;
     Wire__Message message = WIRE__MESSAGE__INIT;
     message.body_case = WIRE__MESSAGE__BODY_DEPLOYED;
@@ -281,29 +437,25 @@ static int do_warm_up(struct work *work, struct error *error)
     return 0;
 }
 
-static size_t missing_inputs(const struct work_stream *streams, size_t count)
+static bool is_input_missing(const struct work *work)
 {
-    size_t missing = 0;
-    for (size_t i = 0; i < count; i++)
-        missing += !streams[i].input_came;
-    return missing;
+    for (const struct input *input = work->inputs; input; input = input->next)
+        if (!input->came)
+            return true;
+    return false;
 }
 
-static int do_deploy(struct work *work, const struct job *job, struct error *error)
+static int do_deploy(struct engine *engine, const struct job *job, struct error *error)
 {
-    if (work->streams)
+    struct work *work = engine->work;
+    if (work->parts)
         return error_set(error, ERROR_RUN, "something has been deployed here already");
-    struct work_stream *streams = NEW_ARRAY(struct work_stream, job->plan_count);
-    for (size_t i = 0; i < job->plan_count; i++) {
-        if (set_up_stream(work, &streams[i], &job->plans[i], error)) {
-            free_streams(streams, job->plan_count);
-            return -1;
-        }
-    }
-    size_t missing = missing_inputs(streams, job->plan_count);
+    struct part *parts = set_up_parts(engine, job, error);
+    if (!parts)
+        return job->plan_count ? -1 : error_set(error, ERROR_RUN, "there is nothing to deploy");
+    publish(work, engine, parts);
     pthread_mutex_lock(&work->lock);
-    work->streams = streams;
-    work->stream_count = job->plan_count;
+    bool missing = is_input_missing(work);
     pthread_mutex_unlock(&work->lock);
     Wire__DeployReady body = WIRE__DEPLOY_READY__INIT;
     Wire__Message message = WIRE__MESSAGE__INIT;
@@ -313,89 +465,149 @@ static int do_deploy(struct work *work, const struct job *job, struct error *err
     return missing ? 0 : do_warm_up(work, error);
 }
 
+static int open_engine(struct engine *engine, struct error *error)
+{
+    struct work *work = engine->work;
+    struct compute_settings how = *work->how;
+    char *label = text_format("%s:%u", how.host.label, engine->number);
+    how.host.label = label;
+    struct compute *compute = compute_open(work->catalogue, &how, error);
+    free(label);
+    if (!compute)
+        return -1;
+    pthread_mutex_lock(&work->lock);
+    compute_set_share(compute, work->cpu_share);
+    engine->compute = compute;
+    pthread_mutex_unlock(&work->lock);
+    return 0;
+}
+
+static int do_prepare(struct engine *engine, const struct job *job, struct error *error)
+{
+    struct work *work = engine->work;
+    if (!engine->compute && open_engine(engine, error))
+        return -1;
+    for (size_t i = 0; i < job->source_count; i++)
+        if (!model_at(work, job->sources[i].model, NULL) && load_model(work, &job->sources[i], error))
+            return -1;
+    struct part *parts = set_up_parts(engine, job, error);
+    if (!parts || warm_up(parts, error)) {
+        free_parts(parts);
+        return -1;
+    }
+    publish(work, engine, parts);
+    Wire__Prepared body = WIRE__PREPARED__INIT;
+    Wire__Message message = WIRE__MESSAGE__INIT;
+    body.number = job->number;
+    message.body_case = WIRE__MESSAGE__BODY_PREPARED;
+    message.prepared = &body;
+    answer(work, &message);
+    return 0;
+}
+
+static int do_give_up(struct engine *engine, struct part *part)
+{
+    struct work *work = engine->work;
+    pthread_mutex_lock(&work->lock);
+    engine->part_count--;
+    pthread_mutex_unlock(&work->lock);
+    free_part(part);
+    return 0;
+}
+
 static void free_job(struct job *job)
 {
+    for (size_t i = 0; i < job->source_count; i++) {
+        free(job->sources[i].path);
+        free(job->sources[i].hash);
+    }
+    free(job->sources);
     free(job->plans);
-    free(job->path);
-    free(job->hash);
     free(job);
 }
 
-static void do_job(struct work *work, struct job *job)
+static void do_job(struct engine *engine, struct job *job)
 {
     struct error error = {0};
     int status = -1;
     switch (job->kind) {
     case JOB_LOAD:
-        status = do_load(work, job, &error);
+        status = do_load(engine->work, job, &error);
         break;
     case JOB_PROFILE:
-        status = do_profile(work, job, &error);
+        status = do_profile(engine, job, &error);
         break;
     case JOB_DEPLOY:
-        status = do_deploy(work, job, &error);
+        status = do_deploy(engine, job, &error);
         break;
     case JOB_WARM_UP:
-        status = do_warm_up(work, &error);
+        status = do_warm_up(engine->work, &error);
+        break;
+    case JOB_PREPARE:
+        status = do_prepare(engine, job, &error);
+        break;
+    case JOB_GIVE_UP:
+        status = do_give_up(engine, job->part);
         break;
     }
     if (status)
-        answer_error(work, &error);
+        answer_error(engine->work, &error);
     free_job(job);
 }
 
-/* ---- tasks, on the thread */
+/* ---- tasks, on an engine's thread */
 
-static uint64_t digest_of(const struct work_stream *stream)
+static uint64_t digest_of(const struct part *part)
 {
     uint64_t digest = 0;
-    for (uint32_t i = 0; i < stream->leaving_count; i++)
-        digest = XXH3_64bits_withSeed(stream->leaving[i], (size_t)stream->leaving_bytes[i], digest);
+    for (uint32_t i = 0; i < part->leaving_count; i++)
+        digest = XXH3_64bits_withSeed(part->leaving[i], (size_t)part->leaving_bytes[i], digest);
     return digest;
 }
 
 /* With the lock held. */
-static void free_room(struct work *work, const struct pending *task)
+static void free_room(const struct pending *task)
 {
     if (task->room)
-        *ARRAY_ADD(&work->streams[task->index].free_rooms) = task->room;
+        *ARRAY_ADD(&task->part->free_rooms) = task->room;
 }
 
-static void do_task(struct work *work, struct work_stream *stream, const struct pending *task)
+static void do_task(struct work *work, const struct pending *task)
 {
+    struct part *part = task->part;
     struct error error = {0};
     if (task->room)
-        point_at(stream, task->room);
+        point_at(part, task->room);
     while (clock_now_ns() < task->due_ns)
         ;
     struct frame_header header = {.kind = FRAME_TASK,
-                                  .stream = stream->stream,
+                                  .stream = part->stream,
                                   .task = task->task,
-                                  .layer_count = stream->layer_count,
+                                  .layer_count = part->layer_count,
                                   .due_ns = task->due_ns,
                                   .started_ns = clock_now_ns()};
-    int status = compute_task(stream, &error);
+    int status = compute_task(part, &error);
     header.ended_ns = clock_now_ns();
     if (status) {
-        answer_task_failed(work, stream->stream, task->task, &error);
+        answer_task_failed(work, part->stream, task->task, &error);
         return;
     }
-    if (stream->ends_here)
-        header.digest = digest_of(stream);
-    bool sends = !stream->ends_here || stream->sends_result;
-    if (data_send(work->data, &header, stream->layer_ns, stream->leaving, stream->leaving_bytes,
-                  sends ? stream->leaving_count : 0, &error))
-        answer_task_failed(work, stream->stream, task->task, &error);
+    if (part->ends_here)
+        header.digest = digest_of(part);
+    bool sends = !part->ends_here || part->sends_result;
+    if (data_send(work->data, &header, part->layer_ns, part->leaving, part->leaving_bytes,
+                  sends ? part->leaving_count : 0, &error))
+        answer_task_failed(work, part->stream, task->task, &error);
 }
 
-/* ---- the thread */
+/* ---- the threads; all of these with the lock held */
 
-static struct job *pop_job(struct work *work)
+static struct job *pop_job(struct engine *engine)
 {
-    struct job *job = work->first_job;
-    work->first_job = job->next;
-    if (!work->first_job)
-        work->last_job = &work->first_job;
+    struct job *job = engine->first_job;
+    engine->first_job = job->next;
+    if (!engine->first_job)
+        engine->last_job = &engine->first_job;
     return job;
 }
 
@@ -407,148 +619,295 @@ static struct pending pop_pending(struct work *work)
     return task;
 }
 
-/* With the lock held. */
 static void forget_pending(struct work *work)
 {
     while (work->pending_count) {
         struct pending task = pop_pending(work);
-        free_room(work, &task);
+        free_room(&task);
     }
 }
 
-static void wait_until(struct work *work, int64_t until_ns)
+/* The engine that has the next task, if that can begin. */
+static struct engine *next_engine(const struct work *work)
+{
+    return work->pending_count && !work->is_computing ? work->pending[work->pending_first].part->engine : NULL;
+}
+
+static void wake_next(const struct work *work)
+{
+    struct engine *engine = next_engine(work);
+    if (engine)
+        pthread_cond_signal(&engine->wake);
+}
+
+static void wait_until(struct engine *engine, int64_t until_ns)
 {
     struct timespec until = {.tv_sec = until_ns / NS_PER_S, .tv_nsec = until_ns % NS_PER_S};
-    pthread_cond_timedwait(&work->wake, &work->lock, &until);
+    pthread_cond_timedwait(&engine->wake, &engine->work->lock, &until);
 }
 
-static void *run_work(void *argument)
+static void run_job(struct engine *engine)
 {
-    struct work *work = argument;
+    struct job *job = pop_job(engine);
+    pthread_mutex_unlock(&engine->work->lock);
+    do_job(engine, job);
+    pthread_mutex_lock(&engine->work->lock);
+}
+
+static void run_task(struct work *work)
+{
+    struct pending task = pop_pending(work);
+    work->is_computing = true;
+    pthread_mutex_unlock(&work->lock);
+    do_task(work, &task);
+    pthread_mutex_lock(&work->lock);
+    work->is_computing = false;
+    free_room(&task);
+    wake_next(work);
+}
+
+/* Frees what only this thread may free, or nobody needs any more. */
+static void end_engine(struct engine *engine)
+{
+    struct work *work = engine->work;
+    struct part *own = NULL;
+    for (struct part **at = &work->parts; *at;) {
+        struct part *part = *at;
+        if (part->engine != engine) {
+            at = &part->next;
+            continue;
+        }
+        *at = part->next;
+        part->next = own;
+        own = part;
+    }
+    pthread_mutex_unlock(&work->lock);
+    free_parts(own);
+    compute_close(engine->compute);
+    malloc_trim(0);
+    pthread_mutex_lock(&work->lock);
+    engine->compute = NULL;
+    engine->has_ended = true;
+}
+
+static void *run_engine(void *argument)
+{
+    struct engine *engine = argument;
+    struct work *work = engine->work;
     pthread_mutex_lock(&work->lock);
     while (!work->stop) {
-        if (work->first_job) {
-            struct job *job = pop_job(work);
-            pthread_mutex_unlock(&work->lock);
-            do_job(work, job);
-            pthread_mutex_lock(&work->lock);
-        } else if (work->pending_count == 0) {
-            pthread_cond_wait(&work->wake, &work->lock);
-        } else if (work->pending[work->pending_first].due_ns - WAKE_EARLY_NS > clock_now_ns()) {
-            wait_until(work, work->pending[work->pending_first].due_ns - WAKE_EARLY_NS);
-        } else {
-            struct pending task = pop_pending(work);
-            pthread_mutex_unlock(&work->lock);
-            do_task(work, &work->streams[task.index], &task);
-            pthread_mutex_lock(&work->lock);
-            free_room(work, &task);
-        }
+        if (engine->first_job)
+            run_job(engine);
+        else if (engine->part_count == 0 && engine != work->engines)
+            break;
+        else if (next_engine(work) != engine)
+            pthread_cond_wait(&engine->wake, &work->lock);
+        else if (work->pending[work->pending_first].due_ns - WAKE_EARLY_NS > clock_now_ns())
+            wait_until(engine, work->pending[work->pending_first].due_ns - WAKE_EARLY_NS);
+        else
+            run_task(work);
     }
-    forget_pending(work);
+    end_engine(engine);
     pthread_mutex_unlock(&work->lock);
-    free_streams(work->streams, work->stream_count);
-    compute_close(work->compute);
-    for (size_t i = 0; i < work->models.count; i++)
-        model_close(work->models.items[i]);
-    ARRAY_FREE(&work->models);
     return NULL;
 }
 
-struct work *work_start(struct compute *compute, struct control *control, struct data_link *data)
+static struct engine *start_engine(struct work *work, struct compute *compute)
 {
-    struct work *work = NEW(struct work);
+    struct engine *engine = NEW(struct engine);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&work->wake, &monotonic);
+    pthread_cond_init(&engine->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
+    engine->work = work;
+    engine->compute = compute;
+    engine->number = work->engine_count++;
+    engine->last_job = &engine->first_job;
+    engine->next = work->engines;
+    work->engines = engine;
+    pthread_create(&engine->thread, NULL, run_engine, engine);
+    return engine;
+}
+
+/* The thread has been joined. */
+static void free_engine(struct engine *engine)
+{
+    while (engine->first_job)
+        free_job(pop_job(engine));
+    pthread_cond_destroy(&engine->wake);
+    free(engine);
+}
+
+static void join_ended(struct work *work)
+{
+    for (struct engine **at = &work->engines; *at;) {
+        struct engine *engine = *at;
+        if (!engine->has_ended) {
+            at = &engine->next;
+            continue;
+        }
+        *at = engine->next;
+        pthread_mutex_unlock(&work->lock);
+        pthread_join(engine->thread, NULL);
+        pthread_mutex_lock(&work->lock);
+        free_engine(engine);
+    }
+}
+
+/* ---- from the main thread */
+
+struct work *work_start(struct compute *compute, struct catalogue *catalogue, const struct compute_settings *how,
+                        struct control *control, struct data_link *data)
+{
+    struct work *work = NEW(struct work);
     pthread_mutex_init(&work->lock, NULL);
-    work->compute = compute;
+    work->catalogue = catalogue;
+    work->how = how;
+    work->cpu_share = how->cpu_share;
     work->control = control;
     work->data = data;
-    work->last_job = &work->first_job;
     work->pending_room = 64;
     work->pending = NEW_ARRAY(struct pending, work->pending_room);
-    pthread_create(&work->thread, NULL, run_work, work);
+    pthread_mutex_lock(&work->lock);
+    start_engine(work, compute);
+    pthread_mutex_unlock(&work->lock);
     return work;
+}
+
+static void free_work(struct work *work)
+{
+    while (work->engines) {
+        struct engine *next = work->engines->next;
+        free_engine(work->engines);
+        work->engines = next;
+    }
+    while (work->inputs) {
+        struct input *next = work->inputs->next;
+        free(work->inputs->tensors);
+        free(work->inputs);
+        work->inputs = next;
+    }
+    for (size_t i = 0; i < work->models.count; i++)
+        model_close(work->models.items[i]);
+    ARRAY_FREE(&work->models);
+    free(work->pending);
+    pthread_mutex_destroy(&work->lock);
+    free(work);
 }
 
 bool work_stop(struct work *work)
 {
     pthread_mutex_lock(&work->lock);
     work->stop = true;
-    pthread_cond_signal(&work->wake);
+    forget_pending(work);
+    for (struct engine *engine = work->engines; engine; engine = engine->next)
+        pthread_cond_signal(&engine->wake);
     pthread_mutex_unlock(&work->lock);
     int64_t until_ns = clock_wall_ns() + STOP_LIMIT_NS;
     struct timespec until = {.tv_sec = until_ns / NS_PER_S, .tv_nsec = until_ns % NS_PER_S};
-    if (pthread_timedjoin_np(work->thread, NULL, &until))
-        return false;
-    while (work->first_job)
-        free_job(pop_job(work));
-    free(work->pending);
-    pthread_cond_destroy(&work->wake);
-    pthread_mutex_destroy(&work->lock);
-    free(work);
+    for (struct engine *engine = work->engines; engine; engine = engine->next)
+        if (pthread_timedjoin_np(engine->thread, NULL, &until))
+            return false;
+    free_work(work);
     return true;
 }
 
-/* ---- from the main thread */
+static void post(struct engine *engine, struct job *job)
+{
+    *engine->last_job = job;
+    engine->last_job = &job->next;
+    pthread_cond_signal(&engine->wake);
+}
 
-static void post(struct work *work, struct job *job)
+static void post_to_newest(struct work *work, struct job *job)
 {
     pthread_mutex_lock(&work->lock);
-    *work->last_job = job;
-    work->last_job = &job->next;
+    post(work->engines, job);
     pthread_mutex_unlock(&work->lock);
-    pthread_cond_signal(&work->wake);
+}
+
+static struct job *new_job(enum job_kind kind, size_t source_count, size_t plan_count)
+{
+    struct job *job = NEW(struct job);
+    job->kind = kind;
+    job->source_count = source_count;
+    job->sources = NEW_ARRAY(struct source, source_count);
+    job->plan_count = plan_count;
+    job->plans = NEW_ARRAY(Wire__StreamPlan, plan_count);
+    return job;
 }
 
 void work_load_model(struct work *work, uint32_t model, const char *path, const char *hash)
 {
-    struct job *job = NEW(struct job);
-    job->kind = JOB_LOAD;
-    job->model = model;
-    job->path = text_copy(path);
-    job->hash = text_copy(hash);
-    post(work, job);
+    struct job *job = new_job(JOB_LOAD, 1, 0);
+    job->sources[0] = (struct source){model, text_copy(path), text_copy(hash)};
+    post_to_newest(work, job);
 }
 
 void work_profile(struct work *work, uint32_t model, uint32_t warmups, uint32_t repeats)
 {
-    struct job *job = NEW(struct job);
-    job->kind = JOB_PROFILE;
+    struct job *job = new_job(JOB_PROFILE, 0, 0);
     job->model = model;
     job->warmups = warmups;
     job->repeats = repeats;
-    post(work, job);
+    post_to_newest(work, job);
 }
 
 void work_deploy(struct work *work, const Wire__Deploy *deploy)
 {
-    struct job *job = NEW(struct job);
-    job->kind = JOB_DEPLOY;
-    job->plan_count = deploy->n_streams;
-    job->plans = NEW_ARRAY(Wire__StreamPlan, deploy->n_streams);
+    struct job *job = new_job(JOB_DEPLOY, 0, deploy->n_streams);
     for (size_t i = 0; i < deploy->n_streams; i++)
         job->plans[i] = *deploy->streams[i]; /* numbers only */
-    post(work, job);
+    post_to_newest(work, job);
+}
+
+void work_prepare(struct work *work, const Wire__Prepare *prepare)
+{
+    struct job *job = new_job(JOB_PREPARE, prepare->n_models, prepare->n_streams);
+    job->number = prepare->number;
+    for (size_t i = 0; i < prepare->n_models; i++)
+        job->sources[i] = (struct source){prepare->models[i]->model, text_copy(prepare->models[i]->path),
+                                          text_copy(prepare->models[i]->hash)};
+    for (size_t i = 0; i < prepare->n_streams; i++)
+        job->plans[i] = *prepare->streams[i];
+    pthread_mutex_lock(&work->lock);
+    join_ended(work);
+    post(work->engines->part_count ? start_engine(work, NULL) : work->engines, job);
+    pthread_mutex_unlock(&work->lock);
 }
 
 /* With the lock held. */
-static struct work_stream *find_stream(struct work *work, uint32_t stream)
+static struct part *find_part(const struct work *work, uint32_t stream, uint32_t number)
 {
-    for (size_t i = 0; i < work->stream_count; i++) {
-        if (work->streams[i].stream == stream)
-            return &work->streams[i];
+    struct part *part = work->parts;
+    while (part && (part->stream != stream || part->number != number))
+        part = part->next;
+    return part;
+}
+
+int work_give_up(struct work *work, uint32_t stream, uint32_t number)
+{
+    pthread_mutex_lock(&work->lock);
+    struct part *part = find_part(work, stream, number);
+    if (part) {
+        struct part **at = &work->parts;
+        while (*at != part)
+            at = &(*at)->next;
+        *at = part->next;
+        struct job *job = new_job(JOB_GIVE_UP, 0, 0);
+        job->part = part;
+        post(part->engine, job);
     }
-    return NULL;
+    pthread_mutex_unlock(&work->lock);
+    return part ? 0 : -1;
 }
 
 void *work_input_room(struct work *work, uint32_t stream, uint64_t payload_bytes)
 {
     pthread_mutex_lock(&work->lock);
-    struct work_stream *found = find_stream(work, stream);
-    void *room = found && !found->input_came && found->input_payload_bytes == payload_bytes ? found->input : NULL;
+    struct input *found = find_input(work, stream);
+    void *room = found && !found->came && found->payload_bytes == payload_bytes ? found->tensors : NULL;
     pthread_mutex_unlock(&work->lock);
     return room;
 }
@@ -556,22 +915,20 @@ void *work_input_room(struct work *work, uint32_t stream, uint64_t payload_bytes
 void work_input_came(struct work *work, uint32_t stream)
 {
     pthread_mutex_lock(&work->lock);
-    struct work_stream *found = find_stream(work, stream);
+    struct input *found = find_input(work, stream);
     if (found)
-        found->input_came = true;
-    size_t missing = missing_inputs(work->streams, work->stream_count);
+        found->came = true;
+    if (found && !is_input_missing(work))
+        post(work->engines, new_job(JOB_WARM_UP, 0, 0));
     pthread_mutex_unlock(&work->lock);
-    if (found && missing == 0) {
-        struct job *job = NEW(struct job);
-        job->kind = JOB_WARM_UP;
-        post(work, job);
-    }
 }
 
 bool work_result_fits(struct work *work, uint32_t stream, uint64_t payload_bytes)
 {
     pthread_mutex_lock(&work->lock);
-    struct work_stream *found = find_stream(work, stream);
+    const struct part *found = work->parts;
+    while (found && found->stream != stream)
+        found = found->next;
     bool fits = found && found->result_payload_bytes == payload_bytes;
     pthread_mutex_unlock(&work->lock);
     return fits;
@@ -588,7 +945,7 @@ static void grow_pending(struct work *work)
     work->pending_room *= 2;
 }
 
-/* Behind all that are due before or at the same time. */
+/* Behind all that are due before or at the same time. With the lock held. */
 static void insert_pending(struct work *work, struct pending task)
 {
     if (work->pending_count == work->pending_room)
@@ -601,17 +958,16 @@ static void insert_pending(struct work *work, struct pending task)
         work->pending[(work->pending_first + at) % work->pending_room] = *before;
     }
     work->pending[(work->pending_first + at) % work->pending_room] = task;
+    wake_next(work);
 }
 
-int work_start_task(struct work *work, uint32_t stream, uint64_t task, int64_t due_ns)
+int work_start_task(struct work *work, uint32_t stream, uint32_t part, uint64_t task, int64_t due_ns)
 {
     pthread_mutex_lock(&work->lock);
-    struct work_stream *found = find_stream(work, stream);
+    struct part *found = find_part(work, stream, part);
     if (found)
-        insert_pending(work, (struct pending){(uint32_t)(found - work->streams), task, due_ns, NULL});
+        insert_pending(work, (struct pending){found, task, due_ns, NULL});
     pthread_mutex_unlock(&work->lock);
-    if (found)
-        pthread_cond_signal(&work->wake);
     return found ? 0 : -1;
 }
 
@@ -629,22 +985,27 @@ void work_drop(struct work *work)
     pthread_mutex_lock(&work->lock);
     while (work->pending_count) {
         struct pending task = pop_pending(work);
-        free_room(work, &task);
-        answer_task_failed(work, work->streams[task.index].stream, task.task, &why);
+        free_room(&task);
+        answer_task_failed(work, task.part->stream, task.task, &why);
     }
     pthread_mutex_unlock(&work->lock);
 }
 
 void work_set_share(struct work *work, double cpu_share)
 {
-    compute_set_share(work->compute, cpu_share);
+    pthread_mutex_lock(&work->lock);
+    work->cpu_share = cpu_share;
+    for (struct engine *engine = work->engines; engine; engine = engine->next)
+        if (engine->compute)
+            compute_set_share(engine->compute, cpu_share);
+    pthread_mutex_unlock(&work->lock);
 }
 
-void *work_task_room(struct work *work, uint32_t stream, uint64_t payload_bytes)
+void *work_task_room(struct work *work, uint32_t stream, uint32_t part, uint64_t payload_bytes)
 {
     pthread_mutex_lock(&work->lock);
-    struct work_stream *found = find_stream(work, stream);
-    bool fits = found && found->input_payload_bytes == payload_bytes;
+    struct part *found = find_part(work, stream, part);
+    bool fits = found && found->on_the_way && found->arriving_payload_bytes == payload_bytes;
     if (fits && !found->incoming)
         found->incoming = found->free_rooms.count ? found->free_rooms.items[--found->free_rooms.count]
                                                   : memory_try_aligned((size_t)payload_bytes);
@@ -653,12 +1014,13 @@ void *work_task_room(struct work *work, uint32_t stream, uint64_t payload_bytes)
     return room;
 }
 
-void work_task_came(struct work *work, uint32_t stream, uint64_t task)
+void work_task_came(struct work *work, uint32_t stream, uint32_t part, uint64_t task)
 {
     pthread_mutex_lock(&work->lock);
-    struct work_stream *found = find_stream(work, stream);
-    insert_pending(work, (struct pending){(uint32_t)(found - work->streams), task, clock_now_ns(), found->incoming});
-    found->incoming = NULL;
+    struct part *found = find_part(work, stream, part);
+    if (found && found->incoming) {
+        insert_pending(work, (struct pending){found, task, clock_now_ns(), found->incoming});
+        found->incoming = NULL;
+    }
     pthread_mutex_unlock(&work->lock);
-    pthread_cond_signal(&work->wake);
 }

@@ -36,7 +36,7 @@ struct compute_model {
 
 struct compute_segment {
     struct compute_model *model;
-    uint32_t first, last;
+    uint32_t first, last, uses;
     struct model_part part;
     void *handle; /* the backend's; NULL for an empty part */
     uint32_t *input_source; /* of each backend input: which arriving tensor */
@@ -241,11 +241,14 @@ static void map_borders(struct compute_segment *segment)
 struct compute_segment *compute_segment(struct compute_model *model, uint32_t first, uint32_t last, struct error *error)
 {
     for (struct compute_segment *known = model->segments; known; known = known->next) {
-        if (known->first == first && known->last == last)
+        if (known->first == first && known->last == last) {
+            known->uses++;
             return known;
+        }
     }
     struct compute *compute = model->compute;
     struct compute_segment *segment = NEW(struct compute_segment);
+    segment->uses = 1;
     segment->model = model;
     segment->first = first;
     segment->last = last;
@@ -266,6 +269,17 @@ struct compute_segment *compute_segment(struct compute_model *model, uint32_t fi
     segment->next = model->segments;
     model->segments = segment;
     return segment;
+}
+
+void compute_segment_give_up(struct compute_segment *segment)
+{
+    if (--segment->uses)
+        return;
+    struct compute_segment **at = &segment->model->segments;
+    while (*at != segment)
+        at = &(*at)->next;
+    *at = segment->next;
+    segment_free(segment);
 }
 
 const struct model_part *compute_segment_part(const struct compute_segment *segment)

@@ -49,6 +49,8 @@ void compute_release(struct compute_model *model);
  */
 struct compute_segment *compute_segment(struct compute_model *model, uint32_t first, uint32_t last,
                                         struct error *error);
+/* Said as often as the segment was asked for, it is freed; its executions have been put back. */
+void compute_segment_give_up(struct compute_segment *segment);
 const struct model_part *compute_segment_part(const struct compute_segment *segment);
 int compute_segment_memory(struct compute_segment *segment, uint64_t *weight_bytes, uint64_t *activation_bytes,
                            struct error *error);

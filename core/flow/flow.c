@@ -326,6 +326,7 @@ static int start_task(struct flow *flow, uint32_t stream)
     flow->event_count++;
     begin_record(&task->record, stream, state->started++, flow->now_ns);
     task->record.cuts = flow->cuts + flow->first_cut[stream];
+    task->record.plan = flow->plan;
     task->since_ns = flow->now_ns;
     task->hop = 0;
     task->dead = false;
@@ -583,6 +584,7 @@ int flow_run(struct flow *flow, const uint32_t *cuts, struct instance *scheduler
 {
     reset(flow);
     flow->cuts = cuts;
+    flow->plan = 0;
     flow->driver = driver;
     flow->scheduler = scheduler;
     flow->error = error;

@@ -77,6 +77,7 @@ struct flow_task {
     int64_t station_ns; /* the part of remote_ns at the station */
     int64_t station_work_ns; /* its share of that: less where it ran in a batch */
     const uint32_t *cuts; /* those that it ran with, by hop: see flow_run */
+    uint32_t plan; /* how often the cuts had changed at its start */
     double energy_j; /* the driver's to add up; 0 at the start */
     const char *failure; /* NULL: it has a result */
 };

@@ -14,6 +14,7 @@ void flow_change_link(struct flow *flow, uint32_t link, enum link_direction dire
 void flow_change_cuts(struct flow *flow, const uint32_t *cuts)
 {
     flow->cuts = cuts;
+    flow->plan++;
 }
 
 /* ---- speed */

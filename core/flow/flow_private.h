@@ -70,6 +70,7 @@ struct flow {
     uint32_t *passing, *first_passing; /* streams by the nodes of their ways; NULL: not needed yet */
     /* of the run going on */
     const uint32_t *cuts;
+    uint32_t plan; /* how often they have changed */
     const struct flow_driver *driver;
     struct instance *scheduler;
     struct error *error;

@@ -482,13 +482,14 @@ int ledger_run_link(struct ledger *ledger, int64_t run, const struct link_report
 }
 
 /* The devices on a stream's way, where it leads over others than its own. */
-static int write_way(struct sql *sql, int64_t run, const struct scenario *scenario, uint32_t stream,
+static int write_way(struct sql *sql, int64_t run, const struct scenario *scenario, uint32_t number, uint32_t stream,
                      const uint32_t *cuts, uint32_t hop_count, struct error *error)
 {
     uint32_t node = scenario->streams[stream].device;
     for (uint32_t hop = 0; hop < hop_count && hop_count > 1; hop++) {
-        if (sql_run(sql, error, "INSERT INTO plan_hop (run, stream, hop, node, cut) VALUES (?,?,?,?,?)", "iiiii", run,
-                    (int64_t)stream, (int64_t)hop, (int64_t)node, (int64_t)cuts[hop]) != 0)
+        if (sql_run(sql, error, "INSERT INTO plan_hop (run, plan, stream, hop, node, cut) VALUES (?,?,?,?,?,?)",
+                    "iiiiii", run, (int64_t)number, (int64_t)stream, (int64_t)hop, (int64_t)node,
+                    (int64_t)cuts[hop]) != 0)
             return -1;
         node = scenario->links[scenario->link_of_node[node]].upper;
     }
@@ -496,44 +497,64 @@ static int write_way(struct sql *sql, int64_t run, const struct scenario *scenar
 }
 
 static int write_ways(struct sql *sql, int64_t run, const struct scenario *scenario, const struct plan *plan,
-                      struct error *error)
+                      uint32_t number, struct error *error)
 {
     const uint32_t *cuts = plan->way_cuts;
     for (uint32_t i = 0; cuts && i < plan->stream_count; i++) {
         uint32_t hop_count = scenario_way_length(scenario, scenario->streams[i].device);
-        if (write_way(sql, run, scenario, i, cuts, hop_count, error) != 0)
+        if (write_way(sql, run, scenario, number, i, cuts, hop_count, error) != 0)
             return -1;
         cuts += hop_count;
     }
     return 0;
 }
 
-static int write_plan(struct sql *sql, int64_t run, const struct scenario *scenario, const struct plan *plan,
-                      struct error *error)
+static int write_plan_stream(struct sql *sql, int64_t run, const struct plan *plan, uint32_t stream,
+                             const struct ledger_plan *facts, struct error *error)
 {
-    if (sql_run(sql, error,
-                "INSERT INTO plan (run, partitioner, planning_ns, predicted_total_ns, predicted_mean_ns, "
-                "predicted_variance_ns2, predicted_energy_j) VALUES (?,?,?,?,?,?,?)",
-                "itidddp", run, plan->partitioner, plan->planning_ns, plan->predicted_total_ns, plan->predicted_mean_ns,
-                plan->predicted_variance_ns2, scenario_has_power(scenario) ? plan->predicted_energy_j : -1.0) != 0)
-        return -1;
-    for (uint32_t i = 0; i < plan->stream_count; i++) {
-        const struct napm_phases *phases = &plan->predicted[i];
-        if (sql_run(sql, error,
-                    "INSERT INTO plan_stream (run, stream, cut, cut_bytes, local_ns, transmit_ns, queue_ns, remote_ns, "
-                    "return_ns) VALUES (?,?,?,?,?,?,?,?,?)",
-                    "iiiiddddd", run, (int64_t)i, (int64_t)plan->cuts[i], (int64_t)plan->cut_bytes[i], phases->local_ns,
-                    phases->transmit_ns, phases->queue_ns, phases->remote_ns, phases->return_ns) != 0)
-            return -1;
-    }
-    return write_ways(sql, run, scenario, plan, error);
+    const struct napm_phases *phases = &plan->predicted[stream];
+    return sql_run(sql, error,
+                   "INSERT INTO plan_stream (run, plan, stream, taken_ns, cut, cut_bytes, local_ns, transmit_ns, "
+                   "queue_ns, remote_ns, return_ns) VALUES (?,?,?,nullif(?,-1),?,?,?,?,?,?,?)",
+                   "iiiiiiddddd", run, (int64_t)facts->number, (int64_t)stream, facts->taken_ns,
+                   (int64_t)plan->cuts[stream], (int64_t)plan->cut_bytes[stream], phases->local_ns, phases->transmit_ns,
+                   phases->queue_ns, phases->remote_ns, phases->return_ns);
 }
 
-int ledger_run_plan(struct ledger *ledger, int64_t run, const struct plan *plan, struct error *error)
+static int write_plan(struct sql *sql, int64_t run, const struct scenario *scenario, const struct plan *plan,
+                      const struct ledger_plan *facts, struct error *error)
+{
+    if (sql_run(sql, error,
+                "INSERT INTO plan (run, plan, asked_ns, partitioner, planning_ns, predicted_total_ns, "
+                "predicted_mean_ns, predicted_variance_ns2, predicted_energy_j) VALUES (?,?,?,?,?,?,?,?,?)",
+                "iiitidddp", run, (int64_t)facts->number, facts->asked_ns, plan->partitioner, plan->planning_ns,
+                plan->predicted_total_ns, plan->predicted_mean_ns, plan->predicted_variance_ns2,
+                scenario_has_power(scenario) ? plan->predicted_energy_j : -1.0) != 0)
+        return -1;
+    for (uint32_t i = 0; i < plan->stream_count; i++)
+        if (write_plan_stream(sql, run, plan, i, facts, error) != 0)
+            return -1;
+    return write_ways(sql, run, scenario, plan, facts->number, error);
+}
+
+int ledger_run_plan(struct ledger *ledger, int64_t run, const struct plan *plan, const struct ledger_plan *facts,
+                    struct error *error)
 {
     if (store_begin(ledger, error) != 0)
         return -1;
-    return store_end(ledger, write_plan(&ledger->sql, run, ledger->scenario, plan, error), error);
+    return store_end(ledger, write_plan(&ledger->sql, run, ledger->scenario, plan, facts, error), error);
+}
+
+int ledger_run_plan_taken(struct ledger *ledger, int64_t run, uint32_t number, uint32_t stream, int64_t at_ns,
+                          struct error *error)
+{
+    if (store_begin(ledger, error) != 0)
+        return -1;
+    return store_end(ledger,
+                     sql_run(&ledger->sql, error,
+                             "UPDATE plan_stream SET taken_ns = ? WHERE run = ? AND plan = ? AND stream = ?", "iiii",
+                             at_ns, run, (int64_t)number, (int64_t)stream),
+                     error);
 }
 
 int ledger_run_task(struct ledger *ledger, int64_t run, const struct task_record *task, struct error *error)

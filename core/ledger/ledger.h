@@ -49,7 +49,16 @@ int ledger_run_node_lost(struct ledger *ledger, int64_t run, uint32_t node, cons
 int ledger_run_node_energy(struct ledger *ledger, int64_t run, uint32_t node, int64_t busy_ns, int64_t air_ns,
                            struct error *error);
 int ledger_run_link(struct ledger *ledger, int64_t run, const struct link_report *report, struct error *error);
-int ledger_run_plan(struct ledger *ledger, int64_t run, const struct plan *plan, struct error *error);
+/* Which of a run's plans it is. The one that the run begins with is all zeros. */
+struct ledger_plan {
+    uint32_t number; /* from 0 */
+    int64_t asked_ns; /* the run's clock: it is made for the conditions of that moment */
+    int64_t taken_ns; /* from when on streams have started their tasks by it; -1: ledger_run_plan_taken will tell */
+};
+int ledger_run_plan(struct ledger *ledger, int64_t run, const struct plan *plan, const struct ledger_plan *facts,
+                    struct error *error);
+int ledger_run_plan_taken(struct ledger *ledger, int64_t run, uint32_t number, uint32_t stream, int64_t at_ns,
+                          struct error *error);
 /*
  * Tasks and samples are copied and written by a thread of the ledger's own, in transactions a few hundredths of a second
  * apart: that is what a killed run can lose. Callable from any thread. -1: an earlier one could not be written.

@@ -167,7 +167,7 @@ static int read_plan(struct sql *sql, int64_t run, struct run_summary *summary, 
 {
     sqlite3_stmt *row = sql_query(sql, error,
                                   "SELECT planning_ns, predicted_total_ns, predicted_mean_ns, predicted_variance_ns2, "
-                                  "predicted_energy_j FROM plan WHERE run = ?",
+                                  "predicted_energy_j FROM plan WHERE run = ? AND plan = 0",
                                   "i", run);
     int found = row ? sql_row(sql, row, error) : -1;
     if (found == 1) {
@@ -185,7 +185,7 @@ static int read_plan(struct sql *sql, int64_t run, struct run_summary *summary, 
 #define STREAM_QUERY                                                                                                   \
     "SELECT s.stream, s.name, s.device, s.model, s.layer_count, s.task_count, s.deadline_ns, p.cut, p.cut_bytes, "     \
     "p.local_ns, p.transmit_ns, p.queue_ns, p.remote_ns, p.return_ns, l.name "                                         \
-    "FROM run_stream s LEFT JOIN plan_stream p ON p.run = s.run AND p.stream = s.stream "                              \
+    "FROM run_stream s LEFT JOIN plan_stream p ON p.run = s.run AND p.stream = s.stream AND p.plan = 0 "                            \
     "LEFT JOIN layer l ON l.model_hash = s.model_hash AND l.layer = p.cut - 1 WHERE s.run = ? ORDER BY s.stream"
 
 static int read_streams(struct sql *sql, int64_t run, struct run_summary *summary, struct error *error)
@@ -226,10 +226,10 @@ static struct stream_summary *stream_numbered(struct run_summary *summary, int64
 
 #define WAY_QUERY                                                                                                      \
     "SELECT h.stream, n.name, h.cut - coalesce((SELECT cut FROM plan_hop b WHERE b.run = h.run AND b.stream = "        \
-    "h.stream AND b.hop = h.hop - 1), 0), h.hop FROM plan_hop h JOIN run_node n ON n.run = h.run AND n.node = h.node " \
-    "WHERE h.run = ?1 UNION ALL "                                                                                      \
+    "h.stream AND b.plan = 0 AND b.hop = h.hop - 1), 0), h.hop FROM plan_hop h JOIN run_node n ON n.run = h.run AND n.node = h.node " \
+    "WHERE h.run = ?1 AND h.plan = 0 UNION ALL "                                                                                     \
     "SELECT h.stream, n.name, s.layer_count - max(h.cut), 1e9 FROM plan_hop h JOIN run_stream s ON s.run = h.run AND " \
-    "s.stream = h.stream JOIN run_node n ON n.run = h.run AND n.is_station WHERE h.run = ?1 GROUP BY h.stream "        \
+    "s.stream = h.stream JOIN run_node n ON n.run = h.run AND n.is_station WHERE h.run = ?1 AND h.plan = 0 GROUP BY h.stream "        \
     "ORDER BY 1, 4"
 
 /* Rows come in the order of the way, the station last. */
@@ -556,7 +556,7 @@ const struct query_rows query_row_kinds[] = {
     {"tasks", "every task: its delay, the five phases, bytes, slices"},
     {"layers", "the time of every layer of every task"},
     {"samples", "processor, memory and traffic of every node over time"},
-    {"plan", "each stream's cut and predicted phases"},
+    {"plan", "each stream's cut and predicted phases, of every plan of the run"},
     {"links", "rate and delay of every link, requested and achieved"},
     {"nodes", "the nodes and their machines"},
     {"plugins", "the plugins, their versions and options"},
@@ -567,11 +567,11 @@ static const char *const row_queries[] = {
     "SELECT s.name AS stream, s.device, t.task, t.status, t.cause, t.cut, t.warmup, t.started_ns, t.ended_ns, "
     "t.delay_ns, "
     "t.local_ns, t.transmit_ns, t.queue_ns, t.remote_ns, t.return_ns, t.device_wait_ns, t.device_compute_ns, "
-    "t.station_compute_ns, t.up_bytes, t.down_bytes, t.slices, t.energy_j FROM task t JOIN run_stream s "
+    "t.station_compute_ns, t.up_bytes, t.down_bytes, t.slices, t.energy_j, t.plan FROM task t JOIN run_stream s "
     "ON s.run = t.run AND s.stream = t.stream WHERE t.run = ? ORDER BY t.stream, t.task",
     "SELECT s.name AS stream, x.task, x.layer, l.name AS layer_name, CASE WHEN x.layer < t.cut THEN s.device ELSE "
     "coalesce((SELECT w.name FROM plan_hop h JOIN run_node w ON w.run = h.run AND w.node = h.node WHERE h.run = x.run "
-    "AND h.stream = x.stream AND h.cut > x.layer ORDER BY h.hop LIMIT 1), n.name) END AS node, "
+    "AND h.stream = x.stream AND h.plan = t.plan AND h.cut > x.layer ORDER BY h.hop LIMIT 1), n.name) END AS node, "
     "x.time_ns FROM layer_time x JOIN task t ON t.run = x.run AND t.stream = x.stream AND t.task = x.task "
     "JOIN run_stream s ON s.run = x.run AND s.stream = x.stream "
     "LEFT JOIN layer l ON l.model_hash = s.model_hash AND l.layer = x.layer "
@@ -580,12 +580,13 @@ static const char *const row_queries[] = {
     "s.received_bytes, s.sent_bytes, s.energy_j FROM node_sample s JOIN run_node n ON n.run = s.run AND n.node = "
     "s.node "
     "WHERE s.run = ? ORDER BY s.at_ns, s.node",
-    "SELECT s.name AS stream, s.device, s.model, s.layer_count, p.cut, l.name AS cut_layer, p.cut_bytes, "
+    "SELECT p.plan, a.asked_ns, p.taken_ns, s.name AS stream, s.device, s.model, s.layer_count, p.cut, "
+    "l.name AS cut_layer, p.cut_bytes, "
     "p.local_ns, p.transmit_ns, p.queue_ns, p.remote_ns, p.return_ns, (SELECT group_concat(w.cut, ' ') FROM "
-    "(SELECT cut FROM plan_hop h WHERE h.run = p.run AND h.stream = p.stream ORDER BY hop) w) AS way_cuts, "
-    "a.predicted_energy_j FROM plan_stream p JOIN plan a ON a.run = p.run JOIN run_stream s "
+    "(SELECT cut FROM plan_hop h WHERE h.run = p.run AND h.stream = p.stream AND h.plan = p.plan ORDER BY hop) w) AS way_cuts, "
+    "a.predicted_energy_j FROM plan_stream p JOIN plan a ON a.run = p.run AND a.plan = p.plan JOIN run_stream s "
     "ON s.run = p.run AND s.stream = p.stream LEFT JOIN layer l ON l.model_hash = s.model_hash AND l.layer = p.cut - 1 "
-    "WHERE p.run = ? ORDER BY p.stream",
+    "WHERE p.run = ? ORDER BY p.plan, p.stream",
     "SELECT name AS link, direction, medium, requested_bytes_per_s, achieved_bytes_per_s, requested_delay_ns, "
     "achieved_delay_ns, jitter_ns, loss, repair_ns, method FROM run_link WHERE run = ? ORDER BY link, direction DESC",
     "SELECT name AS node, is_station, threads, cpu_share, memory_limit_bytes, workers, backend, host, machine, system, "

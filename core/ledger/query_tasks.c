@@ -8,7 +8,7 @@
 #define TASKS                                                                                                          \
     "SELECT stream, task, status, cause, cut, warmup, started_ns, ended_ns, local_ns, transmit_ns, queue_ns, "         \
     "remote_ns, return_ns, device_wait_ns, device_compute_ns, station_compute_ns, up_bytes, down_bytes, slices, "      \
-    "energy_j "                                                                                                        \
+    "energy_j, plan "                                                                                                      \
     "FROM task WHERE run = ? "
 #define PHASES_FROM(start) TASKS "AND status = 'ok' ORDER BY " start ", stream, task"
 
@@ -46,6 +46,7 @@ static struct task_record task_of(sqlite3_stmt *row)
         .down_bytes = (uint64_t)sqlite3_column_int64(row, 17),
         .slices = (uint32_t)sqlite3_column_int64(row, 18),
         .energy_j = sqlite3_column_type(row, 19) == SQLITE_NULL ? -1 : sqlite3_column_double(row, 19),
+        .plan = (uint32_t)sqlite3_column_int64(row, 20),
     };
     for (int phase = 0; phase < PHASE_COUNT; phase++)
         task.phase_ns[phase] = sqlite3_column_int64(row, 8 + phase);

@@ -76,8 +76,63 @@ static const char schema_version_4[] =
 static const char schema_version_5[] =
     "ALTER TABLE run ADD COLUMN replay_of INTEGER REFERENCES run (id) ON DELETE SET NULL;";
 
+/*
+ * New plans in mid-run: a run has one or more, numbered from 0. Runs of older versions kept their first only. Made anew,
+ * since a primary key cannot change; a table goes before the one that it refers to, so that no deletion cascades.
+ */
+static const char schema_version_6[] =
+    "CREATE TABLE plan_new ("
+    "    run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,"
+    "    plan INTEGER NOT NULL," /* 0: the one that the run began with */
+    "    asked_ns INTEGER NOT NULL," /* run clock: made for the conditions of that moment */
+    "    partitioner TEXT NOT NULL," /* 'name version' */
+    "    planning_ns INTEGER NOT NULL,"
+    "    predicted_total_ns REAL NOT NULL,"
+    "    predicted_mean_ns REAL NOT NULL,"
+    "    predicted_variance_ns2 REAL NOT NULL,"
+    "    predicted_energy_j REAL," /* of a task; NULL: no node has a power model */
+    "    PRIMARY KEY (run, plan)"
+    ") STRICT, WITHOUT ROWID;"
+    "INSERT INTO plan_new SELECT run, 0, 0, partitioner, planning_ns, predicted_total_ns, predicted_mean_ns, "
+    "    predicted_variance_ns2, predicted_energy_j FROM plan;"
+    "CREATE TABLE plan_stream_new ("
+    "    run INTEGER NOT NULL,"
+    "    plan INTEGER NOT NULL,"
+    "    stream INTEGER NOT NULL,"
+    "    taken_ns INTEGER," /* run clock: tasks have started by it from then on; NULL: never */
+    "    cut INTEGER NOT NULL," /* layers 0..cut-1 run on the device */
+    "    cut_bytes INTEGER NOT NULL,"
+    "    local_ns REAL NOT NULL," /* the predicted means */
+    "    transmit_ns REAL NOT NULL,"
+    "    queue_ns REAL NOT NULL,"
+    "    remote_ns REAL NOT NULL,"
+    "    return_ns REAL NOT NULL,"
+    "    PRIMARY KEY (run, plan, stream),"
+    "    FOREIGN KEY (run, plan) REFERENCES plan_new (run, plan) ON DELETE CASCADE"
+    ") STRICT, WITHOUT ROWID;"
+    "INSERT INTO plan_stream_new SELECT run, 0, stream, 0, cut, cut_bytes, local_ns, transmit_ns, queue_ns, remote_ns, "
+    "    return_ns FROM plan_stream;"
+    "CREATE TABLE plan_hop_new ("
+    "    run INTEGER NOT NULL,"
+    "    plan INTEGER NOT NULL,"
+    "    stream INTEGER NOT NULL,"
+    "    hop INTEGER NOT NULL," /* 0: the stream's own device */
+    "    node INTEGER NOT NULL,"
+    "    cut INTEGER NOT NULL," /* layers from the hop before's to cut - 1 run there, those behind the last at the station */
+    "    PRIMARY KEY (run, plan, stream, hop),"
+    "    FOREIGN KEY (run, plan) REFERENCES plan_new (run, plan) ON DELETE CASCADE"
+    ") STRICT, WITHOUT ROWID;"
+    "INSERT INTO plan_hop_new SELECT run, 0, stream, hop, node, cut FROM plan_hop;"
+    "DROP TABLE plan_hop;"
+    "DROP TABLE plan_stream;"
+    "DROP TABLE plan;"
+    "ALTER TABLE plan_new RENAME TO plan;" /* the two others then refer to it by its new name */
+    "ALTER TABLE plan_stream_new RENAME TO plan_stream;"
+    "ALTER TABLE plan_hop_new RENAME TO plan_hop;"
+    "ALTER TABLE task ADD COLUMN plan INTEGER NOT NULL DEFAULT 0;"; /* by which its stream started tasks when it started */
+
 const char *const schema_steps[] = {schema_version_1, schema_version_2, schema_version_3, schema_version_4,
-                                    schema_version_5};
+                                    schema_version_5, schema_version_6};
 const size_t schema_step_count = sizeof(schema_steps) / sizeof(schema_steps[0]);
 
 /* An SQLite file's header: its magic words, and where the application id lies (big-endian). */

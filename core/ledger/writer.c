@@ -34,13 +34,13 @@ static void free_batch(struct batch *batch)
 static const char *const status_texts[] = {
     [TASK_OK] = "ok", [TASK_FAILED] = "failed", [TASK_UNFINISHED] = "unfinished"};
 
-#define TASK_VALUES 22
-#define TASK_TYPES "iiittiiiiiiiiiiiiiiiip"
+#define TASK_VALUES 23
+#define TASK_TYPES "iiittiiiiiiiiiiiiiiiipi"
 #define TASK_INSERT                                                                                                    \
     "INSERT INTO task (run, stream, task, status, cause, cut, warmup, started_ns, ended_ns, delay_ns, local_ns, "      \
     "transmit_ns, queue_ns, remote_ns, return_ns, device_wait_ns, device_compute_ns, station_compute_ns, up_bytes, "   \
-    "down_bytes, slices, energy_j) VALUES "
-#define ROW "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    "down_bytes, slices, energy_j, plan) VALUES "
+#define ROW "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 #define ROWS_4 ROW "," ROW "," ROW "," ROW
 #define ROWS_16 ROWS_4 "," ROWS_4 "," ROWS_4 "," ROWS_4
 #define TOGETHER 16 /* rows of one statement: 16 of one row each take twice as long */
@@ -56,7 +56,7 @@ static int bind_task(struct ledger *ledger, sqlite3_stmt *insert, uint32_t row, 
                     task->phase_ns[PHASE_LOCAL], task->phase_ns[PHASE_TRANSMIT], task->phase_ns[PHASE_QUEUE],
                     task->phase_ns[PHASE_REMOTE], task->phase_ns[PHASE_RETURN], task->device_wait_ns,
                     task->device_compute_ns, task->station_compute_ns, (int64_t)task->up_bytes,
-                    (int64_t)task->down_bytes, (int64_t)task->slices, task->energy_j);
+                    (int64_t)task->down_bytes, (int64_t)task->slices, task->energy_j, (int64_t)task->plan);
 }
 
 static int write_layer_times(struct ledger *ledger, const struct batch *batch, const struct queued_task *queued,

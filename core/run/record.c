@@ -85,6 +85,14 @@ static void hear_node_lost(void *context, uint32_t node, const char *cause)
         keep_error(record, &error);
 }
 
+static void hear_plan_taken(void *context, uint32_t plan, uint32_t stream, int64_t at_ns)
+{
+    struct record *record = context;
+    struct error error = {0};
+    if (ledger_run_plan_taken(record->settings->ledger, record->run, plan, stream, at_ns, &error) != 0)
+        keep_error(record, &error);
+}
+
 static void hear_node_energy(void *context, uint32_t node, int64_t busy_ns, int64_t air_ns)
 {
     struct record *record = context;
@@ -106,6 +114,7 @@ struct world_sink record_sink(struct record *record)
                                .task = hear_task,
                                .sample = hear_sample,
                                .node_lost = hear_node_lost,
+                               .plan_taken = hear_plan_taken,
                                .node_energy = hear_node_energy,
                                .progress = hear_progress};
 }

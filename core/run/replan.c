@@ -58,33 +58,55 @@ static uint32_t count_cuts(const struct scenario *scenario)
     return count;
 }
 
-const uint32_t *replan(void *context, const struct changes *now, struct error *error)
+/* What the world does not bound is guarded. */
+static struct plan *make_plan(const struct replan *replan, const struct plan_request *request,
+                              const struct scenario *scenario, struct arena *arena, struct error *error)
+{
+    const struct run_settings *settings = replan->settings;
+    const int64_t *const *const *layer_ns = times_now(scenario, profiles_view(replan->profiles), request->now, arena);
+    struct guard *guard = request->cancel ? NULL : guard_begin(settings, replan->run);
+    struct planner *planner =
+        planner_new_seeded(scenario, settings->catalogue, layer_ns, settings->seed,
+                           request->cancel ? request->cancel : settings->cancel, error);
+    struct plan *plan = planner ? planner_plan(planner, &scenario->partitioner, error) : NULL;
+    planner_free(planner);
+    if (guard)
+        guard_lift(guard);
+    return plan;
+}
+
+static const uint32_t *keep_plan(struct replan *replan, const struct plan_request *request,
+                                 const struct scenario *scenario, const struct plan *plan, struct error *error)
+{
+    const struct ledger_plan facts = {.number = request->number,
+                                      .asked_ns = request->at_ns,
+                                      .taken_ns = replan->is_virtual ? request->at_ns : -1};
+    if (ledger_run_plan(replan->settings->ledger, replan->run, plan, &facts, error) != 0)
+        return NULL;
+    log_info("run", "planned anew: predicted mean delay %.3f ms", plan->predicted_mean_ns / 1e6);
+    return arena_keep(&replan->arena, memory_copy(plan->way_cuts, count_cuts(scenario) * sizeof(*plan->way_cuts)));
+}
+
+const uint32_t *replan(void *context, const struct plan_request *request, struct error *error)
 {
     struct replan *replan = context;
-    const struct run_settings *settings = replan->settings;
     struct arena arena = {0};
-    uint32_t *cuts = NULL;
-    struct scenario scenario = scenario_now(settings->scenario, now, &arena);
-    const int64_t *const *const *layer_ns = times_now(&scenario, profiles_view(replan->profiles), now, &arena);
-    struct guard *guard = guard_begin(settings, replan->run);
-    struct planner *planner =
-        planner_new_seeded(&scenario, settings->catalogue, layer_ns, settings->seed, settings->cancel, error);
-    struct plan *plan = planner ? planner_plan(planner, &scenario.partitioner, error) : NULL;
-    guard_lift(guard);
-    if (plan) {
-        uint32_t count = count_cuts(&scenario);
-        cuts = arena_keep(&replan->arena, memory_copy(plan->way_cuts, count * sizeof(*cuts)));
-        log_info("run", "planned anew: predicted mean delay %.3f ms", plan->predicted_mean_ns / 1e6);
-        plan_free(plan);
-    } else {
+    atomic_store(&replan->is_busy, true);
+    struct scenario scenario = scenario_now(replan->settings->scenario, request->now, &arena);
+    struct plan *plan = make_plan(replan, request, &scenario, &arena, error);
+    const uint32_t *cuts = plan ? keep_plan(replan, request, &scenario, plan, error) : NULL;
+    if (!cuts)
         error_prefix(error, "planning anew");
-    }
-    planner_free(planner);
+    plan_free(plan);
     arena_free(&arena);
+    atomic_store(&replan->is_busy, false);
     return cuts;
 }
 
-void replan_free(struct replan *replan)
+bool replan_free(struct replan *replan)
 {
+    if (atomic_load(&replan->is_busy))
+        return false;
     arena_free(&replan->arena);
+    return true;
 }

@@ -49,30 +49,14 @@ static int open_world(struct procedure *run, struct error *error)
         .replan = replan,
         .replan_context = &run->replan,
     };
-    run->replan = (struct replan){.settings = settings, .profiles = &run->profiles, .run = run->record.run};
     tell(settings, "starting the nodes", 0, 0);
     run->kind = world_find(settings->scenario->world, error);
+    run->replan.settings = settings;
+    run->replan.profiles = &run->profiles;
+    run->replan.run = run->record.run;
+    run->replan.is_virtual = run->kind && run->kind->is_virtual;
     run->world = run->kind ? run->kind->open(&setup, error) : NULL;
     return run->world ? 0 : -1;
-}
-
-static int check_changes(const struct run_settings *settings, struct error *error)
-{
-    const struct world_kind *kind = world_find(settings->scenario->world, error);
-    const struct scenario *scenario = settings->scenario;
-    if (!kind)
-        return -1;
-    if (!kind->can_replan && (scenario->replan_every_ns > 0 || scenario->replan_on_change))
-        return error_set(error, ERROR_INPUT,
-                         "%s: the world \"%s\" cannot yet plan anew while tasks run (replan); take it out, or use "
-                         "--world sim",
-                         scenario->path, kind->name);
-    if (kind->can_change || !changes_any(scenario))
-        return 0;
-    return error_set(error, ERROR_INPUT,
-                     "%s: the world \"%s\" cannot yet change conditions while tasks run (events, trace); take them "
-                     "out, or use --world sim",
-                     scenario->path, kind->name);
 }
 
 static int make_plan(struct procedure *run, struct error *error)
@@ -84,7 +68,7 @@ static int make_plan(struct procedure *run, struct error *error)
                                       settings->seed, settings->cancel, error);
     run->plan = run->planner ? planner_plan(run->planner, &settings->scenario->partitioner, error) : NULL;
     guard_lift(guard);
-    return run->plan ? ledger_run_plan(settings->ledger, run->record.run, run->plan, error) : -1;
+    return run->plan ? ledger_run_plan(settings->ledger, run->record.run, run->plan, &(struct ledger_plan){0}, error) : -1;
 }
 
 static int probe_all(struct procedure *run, struct link_report (*reports)[2], struct error *error)
@@ -169,8 +153,8 @@ static void end_procedure(struct procedure *run)
         planner_free(run->planner);
     if (run->world)
         run->kind->close(run->world);
-    replan_free(&run->replan);
-    profiles_free(&run->profiles);
+    if (replan_free(&run->replan))
+        profiles_free(&run->profiles);
     free(run->record.lost);
 }
 
@@ -193,7 +177,7 @@ int run_execute(const struct run_settings *settings, int64_t *id, struct error *
 {
     struct error own = {0};
     *id = -1;
-    int result = check_changes(settings, &own) == 0 ? rehearse(settings, &own) : -1;
+    int result = rehearse(settings, &own);
     /* A mistake in the input is no run; a plugin that misbehaves makes one that failed. */
     if (result == 0 || own.kind != ERROR_INPUT)
         *id = ledger_run_begin(settings->ledger, settings->scenario, settings->seed, settings->repetition,

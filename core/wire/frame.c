@@ -52,7 +52,7 @@ void frame_encode(const struct frame_header *header, uint8_t bytes[FRAME_HEADER_
     at = put32(at, header->stream);
     at = put32(at, header->layer_count);
     at = put32(at, header->tensor_count);
-    at = put32(at, 0);
+    at = put32(at, header->part);
     at = put64(at, header->task);
     at = put64(at, header->payload_bytes);
     at = put64(at, header->tensor_bytes);
@@ -73,7 +73,7 @@ int frame_decode(const uint8_t bytes[FRAME_HEADER_BYTES], struct frame_header *h
     header->stream = get32(&at);
     header->layer_count = get32(&at);
     header->tensor_count = get32(&at);
-    get32(&at);
+    header->part = get32(&at);
     header->task = get64(&at);
     header->payload_bytes = get64(&at);
     header->tensor_bytes = get64(&at);

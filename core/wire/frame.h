@@ -42,6 +42,7 @@ struct frame_header {
     uint64_t payload_bytes; /* with padding */
     uint32_t layer_count; /* of layer times */
     uint32_t tensor_count;
+    uint32_t part; /* of a TASK to the agent: by which of the stream's parts there */
     int64_t sent_ns;
     int64_t due_ns, started_ns, ended_ns; /* of the device's part; sender's monotonic clock */
     uint64_t digest; /* of the task's output, where it ends on the device */

@@ -64,6 +64,18 @@ struct changes *changes_new(const struct scenario *scenario)
     return changes;
 }
 
+struct changes *changes_copy(const struct changes *changes)
+{
+    const struct scenario *scenario = changes->scenario;
+    struct changes *copy = NEW(struct changes);
+    copy->scenario = scenario;
+    copy->links = memory_copy(changes->links, scenario->link_count * sizeof(*changes->links));
+    copy->speeds = memory_copy(changes->speeds, scenario->node_count * sizeof(*changes->speeds));
+    copy->next_event = scenario->event_count;
+    copy->plan_ns = INT64_MAX;
+    return copy;
+}
+
 void changes_free(struct changes *changes)
 {
     if (!changes)

@@ -25,6 +25,8 @@ bool changes_any(const struct scenario *scenario); /* whether anything ever chan
 /* NULL where nothing ever changes. The scenario outlives it. */
 struct changes *changes_new(const struct scenario *scenario);
 void changes_free(struct changes *changes);
+/* The conditions of now, for another thread: nothing is due in the copy. `changes` is not NULL. */
+struct changes *changes_copy(const struct changes *changes);
 
 int64_t changes_next_ns(const struct changes *changes); /* INT64_MAX: never again; also where `changes` is NULL */
 /* Takes one change that is due by `now_ns`, in order; false: none. */

@@ -44,7 +44,7 @@ static int64_t computing_since_ns(const struct stream_run *stream, uint32_t hop,
 /* The agent may be alive, and its backend hang all the same: then it ends no task any more. */
 static void check_backend(struct drive *drive, const struct stream_run *stream, uint32_t hop, int64_t now_ns)
 {
-    struct local_node *node = &drive->world->nodes[stream->way->hops[hop].node];
+    struct local_node *node = &drive->world->nodes[stream->now->way.hops[hop].node];
     int64_t limit_ns = drive->scenario->silence_ns +
                        (int64_t)((double)(PATIENCE_TASKS * node->task_ns) / drive_speed(drive, node->peer.node));
     if (node->peer.lost || now_ns - node->computed_ns <= limit_ns)
@@ -64,7 +64,7 @@ static void check_backend(struct drive *drive, const struct stream_run *stream, 
 static void check_backends(struct drive *drive, int64_t now_ns)
 {
     for (uint32_t i = 0; i < drive->scenario->stream_count; i++)
-        for (uint32_t hop = 0; hop < drive->streams[i].way->count; hop++)
+        for (uint32_t hop = 0; hop < drive->streams[i].now->way.count; hop++)
             check_backend(drive, &drive->streams[i], hop, now_ns);
 }
 
@@ -152,6 +152,7 @@ void drive_lost(struct drive *drive, struct peer *peer)
         if (local_passes(drive->world, i, peer->node))
             lose_stream(&drive->streams[i], peer->node, peer->cause);
     }
+    replan_node_lost(drive, peer->node);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *context)
@@ -233,6 +234,7 @@ static void abandon_tasks(struct drive *drive)
     tell_halt(drive);
     if (drive->tasks_open)
         workers_cancel(drive->world->workers);
+    replan_stop(drive);
     drive_enter(drive, workers_instance(drive->world->workers));
     while (drive->slices_running) {
         drive_work_done(drive, workers_take_done(drive->world->workers));
@@ -288,20 +290,8 @@ static uint32_t most_layers(const struct scenario *scenario)
     return most;
 }
 
-static void lay_payloads(struct stream_run *stream, const struct model *model)
-{
-    stream->ups = NEW_ARRAY(struct payload_layout, stream->way->count);
-    for (uint32_t h = 0; h < stream->way->count; h++) {
-        payload_layout_make(&stream->ups[h], model, stream->way->hops[h].cut);
-        if (stream->ups[h].payload_bytes > stream->room_bytes)
-            stream->room_bytes = stream->ups[h].payload_bytes;
-    }
-    payload_layout_make(&stream->down, model, stream->layer_count);
-}
-
 static void open_streams(struct drive *drive)
 {
-    struct world *world = drive->world;
     drive->streams = NEW_ARRAY(struct stream_run, drive->scenario->stream_count);
     for (uint32_t i = 0; i < drive->scenario->stream_count; i++) {
         struct stream_run *stream = &drive->streams[i];
@@ -309,11 +299,9 @@ static void open_streams(struct drive *drive)
         stream->spec = &drive->scenario->streams[i];
         const struct model *model = drive->scenario->models[stream->spec->model].model;
         stream->index = i;
-        stream->way = &world->ways[i];
-        stream->last_cut = stream->way->hops[stream->way->count - 1].cut;
         stream->layer_count = model_view(model)->layer_count;
-        lay_payloads(stream, model);
-        stream->station_layer_ns = world->station_layer_ns[stream->spec->model] + stream->last_cut;
+        payload_layout_make(&stream->down, model, stream->layer_count);
+        stream->now = placement_first(stream);
         stream->tasks = NEW_ARRAY(struct task *, stream->spec->task_count);
         drive->tasks_of += stream->spec->task_count;
     }
@@ -360,6 +348,7 @@ static void close_drive(struct drive *drive)
 {
     drive->world->drive = NULL;
     stress_close(drive);
+    replan_close(drive);
     if (drive->timer)
         event_free(drive->timer);
     if (drive->sample_timer)
@@ -373,9 +362,7 @@ static void close_drive(struct drive *drive)
     arrivals_close(drive);
     for (uint32_t i = 0; i < drive->scenario->stream_count; i++) {
         tasks_free(&drive->streams[i]);
-        for (uint32_t h = 0; h < drive->streams[i].way->count; h++)
-            payload_layout_free(&drive->streams[i].ups[h]);
-        free(drive->streams[i].ups);
+        placements_free(&drive->streams[i]);
         payload_layout_free(&drive->streams[i].down);
     }
     free(drive->streams);
@@ -430,7 +417,7 @@ int drive_run(struct world *world, const struct world_sink *sink, struct error *
     world->zero_ns = clock_now_ns();
     int status = -1;
     if (open_station(drive, error) == 0 && arrivals_open(drive, error) == 0 && stress_open(drive, error) == 0 &&
-        open_timers(drive, error) == 0) {
+        open_timers(drive, error) == 0 && replan_open(drive, error) == 0) {
         world->drive = drive;
         status = run_thread(drive, sink, error);
     }

@@ -22,8 +22,24 @@ enum task_state {
 /* Room for the tensors of one task, from its frame's arrival to the task's end. */
 struct task_room {
     struct task_room *next;
+    uint64_t cut_bytes;
+    uint32_t arriving_count;
     uint8_t *cut, *result; /* padded as in frames */
     const void **arriving; /* the tensors in `cut` */
+};
+
+/* A stream's layers on the nodes of its way, by one plan or more: tasks go by the one that was in force at their start. */
+struct placement {
+    struct placement *next; /* another one of the stream's */
+    struct local_way way;
+    uint32_t plan; /* the newest that asks for it */
+    uint32_t last_cut; /* the station's layers are behind it */
+    struct payload_layout *ups; /* by hop: at its cut */
+    uint64_t room_bytes; /* of the greatest of what leaves the hops */
+    struct worker_part *station_part; /* NULL: no layers there */
+    const int64_t *station_layer_ns; /* of the layers behind the cut */
+    uint64_t task_count; /* that go by it, and have not been given back */
+    uint32_t awaited; /* so many nodes are preparing parts of it */
 };
 
 struct stream_run;
@@ -31,6 +47,8 @@ struct stream_run;
 struct task {
     struct passage passage; /* first: the passage is the task */
     struct stream_run *stream;
+    struct placement *placement;
+    uint32_t plan; /* the one in force at its start */
     struct task *next_free;
     uint64_t number;
     enum task_state state;
@@ -66,12 +84,10 @@ struct stream_run {
     struct drive *drive;
     const struct scenario_stream *spec;
     uint32_t index, layer_count;
-    const struct local_way *way;
-    uint32_t last_cut; /* the station's layers are behind it */
-    struct payload_layout *ups; /* by hop: at its cut */
+    struct placement *placements; /* all that there are */
+    struct placement *now; /* by which tasks start */
+    struct placement *coming; /* of the plan that is being prepared; NULL: that changes nothing here */
     struct payload_layout down;
-    uint64_t room_bytes; /* of the greatest of what leaves the hops */
-    const int64_t *station_layer_ns; /* of the layers behind the cut */
     struct instance *arrivals;
     struct napm_loadgen_arrivals arrivals_hook;
     bool waiting; /* for a completion, before it can say when the next task comes */
@@ -98,6 +114,7 @@ struct drive {
     struct event *timer, *sample_timer;
     int64_t timer_ns;
     struct changes *changes; /* NULL: nothing changes */
+    struct replanning *replanning;
     bool *left; /* by node */
     int64_t leave_ns; /* when the next node leaves: no task is told before that is due later; INT64_MAX: none does */
     struct energy *energy; /* NULL: no power models */
@@ -153,9 +170,32 @@ void drive_changes_close(struct drive *drive);
 void drive_change(struct drive *drive, int64_t now_ns); /* carries out what is due */
 double drive_speed(const struct drive *drive, uint32_t node); /* beside what it was profiled with */
 
+/* ---- local_placement.c: by which parts a stream's tasks go */
+/* As deployed. */
+struct placement *placement_first(struct stream_run *stream);
+/*
+ * By a new plan's cuts, one for each hop. A part that the stream has already keeps its number; the others have the
+ * plan's. NULL: they are no cuts.
+ */
+struct placement *placement_new(struct stream_run *stream, const uint32_t *cuts, uint32_t plan, struct error *error);
+/* One of those there are with these cuts; NULL: none. */
+struct placement *placement_find(const struct stream_run *stream, const uint32_t *cuts);
+/* The placement is in force from now on. */
+void placement_take(struct stream_run *stream, struct placement *placement, uint32_t plan);
+/* A task that went by it was given back. */
+void placement_left(struct stream_run *stream, struct placement *placement);
+void placements_free(struct stream_run *stream);
+
+/* ---- local_replan.c: new plans */
+int replan_open(struct drive *drive, struct error *error);
+void replan_due(struct drive *drive);
+int replan_prepared(struct drive *drive, struct peer *peer, uint32_t number, struct error *error); /* by a device */
+void replan_work_done(struct drive *drive, struct worker_item *item); /* by a worker of the station */
+void replan_node_lost(struct drive *drive, uint32_t node);
+void replan_stop(struct drive *drive); /* no more; waits, but not for ever */
+void replan_close(struct drive *drive);
+
 /* ---- drive_tasks.c: the way of a task */
-bool task_sends_up(const struct stream_run *stream,
-                   uint32_t hop); /* a task's tensors, when that hop has done its part */
 void task_let_go(struct task *task); /* of a dead one: it goes once nobody holds it */
 void task_start(struct stream_run *stream, int64_t due_ns);
 void task_fail(struct task *task, const char *cause); /* told at once, or as soon as no worker uses it */

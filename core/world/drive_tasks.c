@@ -9,32 +9,19 @@
 #include "core/base/memory.h"
 #include "core/world/drive_private.h"
 
-/* ---- rooms and tasks, used again and again */
-
-static struct task_room *take_room(struct stream_run *stream, struct error *error)
+/* A device on the task's way. */
+static const struct local_hop *hop_of(const struct task *task, uint32_t hop)
 {
-    struct task_room *room = stream->free_rooms;
-    if (room) {
-        stream->free_rooms = room->next;
-        return room;
-    }
-    room = NEW(struct task_room);
-    room->cut = memory_try_aligned((size_t)stream->room_bytes);
-    room->result = memory_try_aligned((size_t)stream->down.payload_bytes);
-    if (!room->cut || !room->result) {
-        free(room->cut);
-        free(room->result);
-        free(room);
-        error_set(error, ERROR_RUN, "no memory for %" PRIu64 " bytes of a task", stream->room_bytes);
-        return NULL;
-    }
-    memset(room->result, 0, (size_t)stream->down.payload_bytes); /* the padding too is sent */
-    const struct payload_layout *last = &stream->ups[stream->way->count - 1];
-    room->arriving = NEW_ARRAY(const void *, last->count);
-    for (uint32_t i = 0; i < last->count; i++)
-        room->arriving[i] = room->cut + last->offsets[i];
-    return room;
+    return &task->placement->way.hops[hop];
 }
+
+/* Does it send the task's tensors up when it has done its part? */
+static bool sends_up(const struct task *task, uint32_t hop)
+{
+    return hop_of(task, hop)->cut < task->stream->layer_count || task->stream->spec->result_to_station;
+}
+
+/* ---- rooms and tasks, used again and again */
 
 static void free_room(struct task_room *room)
 {
@@ -42,6 +29,41 @@ static void free_room(struct task_room *room)
     free(room->result);
     free(room->arriving);
     free(room);
+}
+
+static struct task_room *new_room(const struct stream_run *stream, const struct placement *placement)
+{
+    struct task_room *room = NEW(struct task_room);
+    room->cut_bytes = placement->room_bytes;
+    room->cut = memory_try_aligned((size_t)room->cut_bytes);
+    room->result = memory_try_aligned((size_t)stream->down.payload_bytes);
+    room->arriving_count = placement->ups[placement->way.count - 1].count;
+    room->arriving = NEW_ARRAY(const void *, room->arriving_count);
+    if (room->cut && room->result) {
+        memset(room->result, 0, (size_t)stream->down.payload_bytes); /* the padding too is sent */
+        return room;
+    }
+    free_room(room);
+    return NULL;
+}
+
+/* Rooms that were made for smaller tensors are freed. */
+static struct task_room *take_room(struct stream_run *stream, const struct placement *placement, struct error *error)
+{
+    const struct payload_layout *last = &placement->ups[placement->way.count - 1];
+    struct task_room *room = stream->free_rooms;
+    while (room && (room->cut_bytes < placement->room_bytes || room->arriving_count < last->count)) {
+        stream->free_rooms = room->next;
+        free_room(room);
+        room = stream->free_rooms;
+    }
+    if (room)
+        stream->free_rooms = room->next;
+    else if (!(room = new_room(stream, placement)))
+        error_set(error, ERROR_RUN, "no memory for %" PRIu64 " bytes of a task", placement->room_bytes);
+    for (uint32_t i = 0; room && i < last->count; i++)
+        room->arriving[i] = room->cut + last->offsets[i];
+    return room;
 }
 
 static struct task *take_task(struct stream_run *stream)
@@ -109,8 +131,8 @@ static void fill_phases(const struct task *task, struct task_record *record)
     phase[PHASE_QUEUE] = task->queue_ns;
     phase[PHASE_REMOTE] = task->remote_ns;
     record->device_wait_ns = task->device_began_ns - task->due_ns;
-    if (task_sends_up(task->stream, 0))
-        record->up_bytes = task->stream->ups[0].tensor_bytes;
+    if (sends_up(task, 0))
+        record->up_bytes = task->placement->ups[0].tensor_bytes;
     if (!task->returned)
         return;
     phase[PHASE_RETURN] = task->ended_ns - task->left_ns;
@@ -120,7 +142,7 @@ static void fill_phases(const struct task *task, struct task_record *record)
 static void tell_outbox(const struct task *task, enum task_status status, const char *cause, int64_t now_ns)
 {
     const struct stream_run *stream = task->stream;
-    const uint32_t cut = stream->way->hops[0].cut;
+    const uint32_t cut = hop_of(task, 0)->cut, last_cut = task->placement->last_cut;
     const struct drive *drive = stream->drive;
     struct task_record record = {.stream = stream->index,
                                  .task = task->number,
@@ -128,6 +150,7 @@ static void tell_outbox(const struct task *task, enum task_status status, const 
                                  .cause = cause,
                                  .by_event = task->by_event,
                                  .cut = cut,
+                                 .plan = task->plan,
                                  .warmup = task->number < drive->scenario->warmup_tasks,
                                  .started_ns = drive_clock_ns(drive, task->due_ns),
                                  .slices = task->slices,
@@ -140,7 +163,7 @@ static void tell_outbox(const struct task *task, enum task_status status, const 
     int64_t ended_ns = status == TASK_OK ? task->ended_ns : now_ns > task->due_ns ? now_ns : task->due_ns;
     record.ended_ns = drive_clock_ns(drive, ended_ns);
     record.device_compute_ns = sum_ns(task->layer_ns, cut);
-    record.station_compute_ns = sum_ns(task->layer_ns + stream->last_cut, stream->layer_count - stream->last_cut);
+    record.station_compute_ns = sum_ns(task->layer_ns + last_cut, stream->layer_count - last_cut);
     outbox_task(drive->outbox, &record);
 }
 
@@ -158,6 +181,7 @@ static void give_back(struct task *task)
     }
     task->next_free = stream->free_tasks;
     stream->free_tasks = task;
+    placement_left(stream, task->placement);
 }
 
 void task_let_go(struct task *task)
@@ -213,6 +237,9 @@ void task_start(struct stream_run *stream, int64_t due_ns)
 {
     struct drive *drive = stream->drive;
     struct task *task = take_task(stream);
+    task->placement = stream->now;
+    task->placement->task_count++;
+    task->plan = stream->now->plan;
     task->number = stream->next_number++;
     task->due_ns = task->since_ns = due_ns;
     task->state = TASK_ON_DEVICE;
@@ -224,6 +251,7 @@ void task_start(struct stream_run *stream, int64_t due_ns)
     Wire__Message message = WIRE__MESSAGE__INIT;
     body.stream = stream->index;
     body.task = task->number;
+    body.part = hop_of(task, 0)->part;
     body.due_ns = due_ns;
     message.body_case = WIRE__MESSAGE__BODY_START;
     message.start = &body;
@@ -261,6 +289,8 @@ int drive_message(struct drive *drive, struct peer *peer, const Wire__Message *m
             task_let_go(task);
         else
             task_fail(task, cause);
+    } else if (message->body_case == WIRE__MESSAGE__BODY_PREPARED) {
+        return replan_prepared(drive, peer, message->prepared->number, error);
     } else if (message->body_case == WIRE__MESSAGE__BODY_SAMPLE && !message->sample->only_alive) {
         const Wire__Sample *body = message->sample;
         struct node_sample sample = {.node = peer->node,
@@ -280,11 +310,6 @@ int drive_message(struct drive *drive, struct peer *peer, const Wire__Message *m
 
 /* ---- from device to device, and to the station */
 
-bool task_sends_up(const struct stream_run *stream, uint32_t hop)
-{
-    return stream->way->hops[hop].cut < stream->layer_count || stream->spec->result_to_station;
-}
-
 /* Hands the task to the link above task->hop. */
 static void pass(struct task *task, enum link_direction direction, uint64_t bytes, int64_t sent_ns,
                  void (*arrived)(struct world *world, struct passage *passage))
@@ -292,7 +317,7 @@ static void pass(struct task *task, enum link_direction direction, uint64_t byte
     const struct stream_run *stream = task->stream;
     struct drive *drive = stream->drive;
     task->passage.arrived = arrived;
-    task->on_link = stream->way->hops[task->hop].link;
+    task->on_link = hop_of(task, task->hop)->link;
     task->energy_j += energy_send(drive->energy, task->on_link, direction, bytes, drive_clock_ns(drive, sent_ns));
     local_pass(drive->world, task->on_link, direction, bytes, sent_ns, &task->passage);
 }
@@ -303,7 +328,8 @@ static void at_station(struct task *task)
     struct drive *drive = stream->drive;
     struct error error = {0};
     uint64_t job;
-    if (stream->last_cut == stream->layer_count) {
+    const struct placement *placement = task->placement;
+    if (!placement->station_part) {
         end_well(task, task->since_ns); /* the station has the result */
         return;
     }
@@ -317,9 +343,9 @@ static void at_station(struct task *task)
                                      .priority = stream->spec->priority,
                                      .weight = stream->spec->weight,
                                      .model = stream->spec->model,
-                                     .first_layer = stream->last_cut,
-                                     .layer_count = stream->layer_count - stream->last_cut,
-                                     .layer_ns = stream->station_layer_ns,
+                                     .first_layer = placement->last_cut,
+                                     .layer_count = stream->layer_count - placement->last_cut,
+                                     .layer_ns = placement->station_layer_ns,
                                      .user = task};
     task->state = TASK_AT_STATION;
     drive->station_dirty = true;
@@ -348,9 +374,10 @@ static struct frame_header frame_of(const struct task *task, uint32_t kind, cons
 static void at_device(struct task *task)
 {
     const struct stream_run *stream = task->stream;
-    const struct local_hop *hop = &stream->way->hops[task->hop];
+    const struct local_hop *hop = hop_of(task, task->hop);
     struct peer *peer = &stream->drive->world->nodes[hop->node].peer;
-    const struct frame_header header = frame_of(task, FRAME_TASK, &stream->ups[task->hop - 1], task->left_ns);
+    struct frame_header header = frame_of(task, FRAME_TASK, &task->placement->ups[task->hop - 1], task->left_ns);
+    header.part = hop->part;
     task->state = TASK_ON_DEVICE;
     task->owed_by = hop->node;
     peer->sent_bytes += header.tensor_bytes;
@@ -362,16 +389,16 @@ static void came_up(struct world *world, struct passage *passage);
 /* What left task->hop is above, all of it. */
 static void arrive_above(struct task *task)
 {
-    const struct stream_run *stream = task->stream;
+    const struct placement *placement = task->placement;
     task->since_ns = clock_now_ns();
     task->transmit_ns += task->since_ns - task->left_ns;
-    if (++task->hop == stream->way->count) {
+    if (++task->hop == placement->way.count) {
         at_station(task);
-    } else if (stream->way->hops[task->hop].first < stream->way->hops[task->hop].cut) {
+    } else if (local_has_part(&placement->way, task->hop)) {
         at_device(task);
     } else {
         task->left_ns = task->since_ns;
-        pass(task, LINK_UP, stream->ups[task->hop].tensor_bytes, task->left_ns, came_up);
+        pass(task, LINK_UP, placement->ups[task->hop].tensor_bytes, task->left_ns, came_up);
     }
 }
 
@@ -408,7 +435,7 @@ static void note_part(struct task *task, const struct frame_header *header)
     }
     task->left_ns = header->ended_ns;
     task->digest = header->digest;
-    task->energy_j += energy_compute(task->stream->drive->energy, task->stream->way->hops[task->hop].node,
+    task->energy_j += energy_compute(task->stream->drive->energy, hop_of(task, task->hop)->node,
                                      header->ended_ns - header->started_ns);
 }
 
@@ -420,9 +447,10 @@ static int begin_task_frame(struct drive *drive, struct peer *peer, const struct
     if (!task)
         return -1;
     struct stream_run *stream = task->stream;
-    const struct local_hop *hop = &stream->way->hops[task->hop];
-    bool up = task_sends_up(stream, task->hop), down = !up && task->hop > 0 && stream->spec->result_returns;
-    uint64_t expected = up || down ? stream->ups[task->hop].payload_bytes : 0;
+    const struct local_hop *hop = hop_of(task, task->hop);
+    const struct payload_layout *leaving = &task->placement->ups[task->hop];
+    bool up = sends_up(task, task->hop), down = !up && task->hop > 0 && stream->spec->result_returns;
+    uint64_t expected = up || down ? leaving->payload_bytes : 0;
     if (header->layer_count != hop->cut - hop->first || header->payload_bytes != expected)
         return error_set(error, ERROR_RUN, "it sent %" PRIu64 " bytes for a task of stream %s (%" PRIu64 " expected)",
                          header->payload_bytes, stream->spec->name, expected);
@@ -434,12 +462,12 @@ static int begin_task_frame(struct drive *drive, struct peer *peer, const struct
     task->passage.arrived = NULL;
     if (!up && !down)
         return 0;
-    if (!task->room && !(task->room = take_room(stream, error)))
+    if (!task->room && !(task->room = take_room(stream, task->placement, error)))
         return -1;
     *payload = down ? task->room->result : task->room->cut;
     peer->received_bytes += header->tensor_bytes;
     if (!task->dead && up)
-        pass(task, LINK_UP, stream->ups[task->hop].tensor_bytes, header->sent_ns, came_up);
+        pass(task, LINK_UP, leaving->tensor_bytes, header->sent_ns, came_up);
     else if (!task->dead)
         go_down(task, header->sent_ns);
     return 0;
@@ -550,7 +578,7 @@ static void send_down(struct task *task)
 {
     const struct stream_run *stream = task->stream;
     struct world *world = stream->drive->world;
-    task->is_ahead = stream->way->count == 1 && stream->down.payload_bytes >= LOCAL_AHEAD_BYTES &&
+    task->is_ahead = task->placement->way.count == 1 && stream->down.payload_bytes >= LOCAL_AHEAD_BYTES &&
                      !shaper_is_direct(world->shaper, stream->spec->link, LINK_DOWN);
     if (task->is_ahead) {
         const struct frame_header header = frame_of(task, FRAME_AHEAD, &stream->down, task->left_ns);
@@ -609,25 +637,33 @@ static void slice_done(struct drive *drive, struct task *task, uint64_t job)
     }
 }
 
+static void slice_came_back(struct drive *drive, struct worker_item *item)
+{
+    struct task *task = item->user;
+    task->in_slice = false;
+    drive->slices_running--;
+    task->station_ns += item->ended_ns - item->began_ns;
+    task->left_ns = item->ended_ns;
+    task->energy_j += energy_compute(drive->energy, drive->scenario->station, item->ended_ns - item->began_ns);
+    task->digest = item->digest;
+    bool cancelled = drive->over && item->error.kind == ERROR_CANCELLED; /* it is only unfinished */
+    if (item->status && !task->failing && !cancelled) {
+        task->failing = true;
+        snprintf(task->cause, sizeof(task->cause), "node %s: %.400s",
+                 drive->scenario->nodes[drive->scenario->station].name, item->error.text);
+    }
+    if (!drive->over)
+        slice_done(drive, task, item->job);
+}
+
 void drive_work_done(struct drive *drive, struct worker_item *items)
 {
     while (items) {
         struct worker_item *next = items->next;
-        struct task *task = items->user;
-        task->in_slice = false;
-        drive->slices_running--;
-        task->station_ns += items->ended_ns - items->began_ns;
-        task->left_ns = items->ended_ns;
-        task->energy_j += energy_compute(drive->energy, drive->scenario->station, items->ended_ns - items->began_ns);
-        task->digest = items->digest;
-        bool cancelled = drive->over && items->error.kind == ERROR_CANCELLED; /* it is only unfinished */
-        if (items->status && !task->failing && !cancelled) {
-            task->failing = true;
-            snprintf(task->cause, sizeof(task->cause), "node %s: %.400s",
-                     drive->scenario->nodes[drive->scenario->station].name, items->error.text);
-        }
-        if (!drive->over)
-            slice_done(drive, task, items->job);
+        if (items->kind == WORK_PREPARE)
+            replan_work_done(drive, items);
+        else
+            slice_came_back(drive, items);
         items = next;
     }
 }
@@ -644,14 +680,14 @@ static struct worker_item *prepare_slice(struct drive *drive, const struct stati
     item->kind = WORK_SLICE;
     item->user = task;
     item->job = slice->job;
-    item->stream = stream->index;
+    item->part = task->placement->station_part;
     item->first = slice->first_layer == 0;
-    item->last = slice->first_layer + slice->layer_count == stream->layer_count - stream->last_cut;
+    item->last = slice->first_layer + slice->layer_count == stream->layer_count - task->placement->last_cut;
     item->layers = slice->layer_count;
     item->arriving = task->room->arriving;
     item->result = stream->spec->result_returns ? task->room->result : NULL;
-    item->layer_ns = task->layer_ns + stream->last_cut + slice->first_layer;
-    task->finishes_itself = item->last && item->result && stream->way->count == 1 &&
+    item->layer_ns = task->layer_ns + task->placement->last_cut + slice->first_layer;
+    task->finishes_itself = item->last && item->result && task->placement->way.count == 1 &&
                             shaper_is_direct(drive->world->shaper, stream->spec->link, LINK_DOWN);
     item->finished = task->finishes_itself ? send_result : NULL;
     item->batch_next = NULL;

@@ -195,6 +195,7 @@ static int on_message(void *context, struct peer *peer, const Wire__Message *mes
         return 0;
     case WIRE__MESSAGE__BODY_SAMPLE:
     case WIRE__MESSAGE__BODY_TASK_FAILED:
+    case WIRE__MESSAGE__BODY_PREPARED:
         return world->drive ? drive_message(world->drive, peer, message, error) : 0;
     default:
         return error_set(error, ERROR_RUN, "it sent a message that is for agents");
@@ -237,7 +238,7 @@ static void on_done(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
     struct worker_item *items = workers_take_done(world->workers);
-    if (items && items->kind == WORK_SLICE && world->drive) {
+    if (world->drive) {
         drive_work_done(world->drive, items);
         return;
     }
@@ -512,14 +513,20 @@ static bool is_loaded(struct world *world, void *argument)
     return world->nodes[loading->node].loaded[loading->model];
 }
 
+void local_fill_load(const struct scenario *scenario, uint32_t model, Wire__LoadModel *load)
+{
+    const struct model *what = scenario->models[model].model;
+    wire__load_model__init(load);
+    load->model = model;
+    load->path = (char *)(uintptr_t)model_path(what);
+    load->hash = (char *)(uintptr_t)model_view(what)->hash;
+}
+
 static void tell_load(struct world *world, uint32_t node, uint32_t model)
 {
-    const struct scenario_model *what = &world->scenario->models[model];
-    Wire__LoadModel body = WIRE__LOAD_MODEL__INIT;
+    Wire__LoadModel body;
     Wire__Message message = WIRE__MESSAGE__INIT;
-    body.model = model;
-    body.path = (char *)(uintptr_t)model_path(what->model);
-    body.hash = (char *)(uintptr_t)model_view(what->model)->hash;
+    local_fill_load(world->scenario, model, &body);
     message.body_case = WIRE__MESSAGE__BODY_LOAD_MODEL;
     message.load_model = &body;
     peer_tell(&world->nodes[node].peer, &message);
@@ -574,23 +581,27 @@ static int local_profile(struct world *world, uint32_t node, uint32_t model, int
 
 /* ---- deploying */
 
-static const struct local_hop *find_hop(const struct local_way *way, uint32_t node)
+static uint32_t find_hop(const struct local_way *way, uint32_t node)
 {
-    for (uint32_t i = 0; i < way->count; i++)
-        if (way->hops[i].node == node)
-            return &way->hops[i];
-    return NULL;
+    uint32_t hop = 0;
+    while (hop < way->count && way->hops[hop].node != node)
+        hop++;
+    return hop;
 }
 
-const struct local_hop *local_part(const struct world *world, uint32_t stream, uint32_t node)
+bool local_has_part(const struct local_way *way, uint32_t hop)
 {
-    const struct local_hop *hop = find_hop(&world->ways[stream], node);
-    return hop && (hop == world->ways[stream].hops || hop->first < hop->cut) ? hop : NULL;
+    return hop < way->count && (hop == 0 || way->hops[hop].first < way->hops[hop].cut);
 }
 
 bool local_passes(const struct world *world, uint32_t stream, uint32_t node)
 {
-    return find_hop(&world->ways[stream], node) != NULL;
+    return find_hop(&world->ways[stream], node) < world->ways[stream].count;
+}
+
+static bool has_part(const struct world *world, uint32_t stream, uint32_t node)
+{
+    return local_has_part(&world->ways[stream], find_hop(&world->ways[stream], node));
 }
 
 static bool is_stream_of(const struct world *world, uint32_t stream, uint32_t node)
@@ -601,9 +612,23 @@ static bool is_stream_of(const struct world *world, uint32_t stream, uint32_t no
 static bool has_parts(const struct world *world, uint32_t node)
 {
     for (uint32_t i = 0; i < world->scenario->stream_count; i++)
-        if (local_part(world, i, node))
+        if (has_part(world, i, node))
             return true;
     return false;
+}
+
+void local_fill_plan(const struct scenario *scenario, uint32_t stream, const struct local_way *way, uint32_t hop,
+                     Wire__StreamPlan *plan)
+{
+    wire__stream_plan__init(plan);
+    plan->stream = stream;
+    plan->model = scenario->streams[stream].model;
+    plan->first = way->hops[hop].first;
+    plan->cut = way->hops[hop].cut;
+    plan->part = way->hops[hop].part;
+    plan->on_the_way = hop > 0;
+    plan->result_to_station = scenario->streams[stream].result_to_station;
+    plan->result_returns = scenario->streams[stream].result_returns;
 }
 
 static void tell_deploy(struct world *world, uint32_t node)
@@ -614,18 +639,10 @@ static void tell_deploy(struct world *world, uint32_t node)
     Wire__StreamPlan *plans = NEW_ARRAY(Wire__StreamPlan, scenario->stream_count);
     body.streams = NEW_ARRAY(Wire__StreamPlan *, scenario->stream_count);
     for (uint32_t i = 0; i < scenario->stream_count; i++) {
-        const struct local_hop *part = local_part(world, i, node);
-        if (!part)
+        if (!has_part(world, i, node))
             continue;
         Wire__StreamPlan *plan = &plans[body.n_streams];
-        wire__stream_plan__init(plan);
-        plan->stream = i;
-        plan->model = scenario->streams[i].model;
-        plan->first = part->first;
-        plan->cut = part->cut;
-        plan->on_the_way = !is_stream_of(world, i, node);
-        plan->result_to_station = scenario->streams[i].result_to_station;
-        plan->result_returns = scenario->streams[i].result_returns;
+        local_fill_plan(scenario, i, &world->ways[i], find_hop(&world->ways[i], node), plan);
         body.streams[body.n_streams++] = plan;
     }
     message.body_case = WIRE__MESSAGE__BODY_DEPLOY;
@@ -694,7 +711,7 @@ static int send_inputs(struct world *world, uint32_t stream, struct error *error
 static int deploy_device(struct world *world, uint32_t node, struct error *error)
 {
     for (uint32_t i = 0; i < world->scenario->stream_count; i++) {
-        if (local_part(world, i, node) && load_model(world, node, world->scenario->streams[i].model, error))
+        if (has_part(world, i, node) && load_model(world, node, world->scenario->streams[i].model, error))
             return -1;
     }
     tell_deploy(world, node);
@@ -709,26 +726,43 @@ static int deploy_device(struct world *world, uint32_t node, struct error *error
                       error);
 }
 
-static int deploy_station(struct world *world, struct error *error)
+static int prepare_parts(struct world *world, struct worker_part **parts, uint32_t count, struct error *error)
 {
-    const struct scenario *scenario = world->scenario;
-    world->worker_streams = NEW_ARRAY(struct worker_stream, scenario->stream_count);
-    for (uint32_t i = 0; i < scenario->stream_count; i++) {
-        world->worker_streams[i].model = scenario->models[scenario->streams[i].model].model;
-        world->worker_streams[i].cut = world->ways[i].hops[world->ways[i].count - 1].cut;
-    }
+    if (count == 0)
+        return 0;
+    workers_place(world->workers, parts, count);
     for (uint32_t i = 0; i < workers_count(world->workers); i++) {
-        struct worker_item item = {
-            .kind = WORK_DEPLOY, .streams = world->worker_streams, .stream_count = scenario->stream_count};
+        struct worker_item item = {.kind = WORK_PREPARE, .parts = parts, .part_count = count};
         if (work_and_wait(world, i, &item, "deploying", error))
             return -1;
     }
     return 0;
 }
 
-/* Lays a stream's way out with the cuts of its hops. -1: they are none. */
-static int lay_way(const struct scenario *scenario, uint32_t stream, const uint32_t *cuts, struct local_way *way,
-                   struct error *error)
+static int deploy_station(struct world *world, struct error *error)
+{
+    const struct scenario *scenario = world->scenario;
+    struct worker_part **parts = NEW_ARRAY(struct worker_part *, scenario->stream_count);
+    uint32_t count = 0;
+    world->station_parts = NEW_ARRAY(struct worker_part *, scenario->stream_count);
+    for (uint32_t i = 0; i < scenario->stream_count; i++) {
+        const struct model *model = scenario->models[scenario->streams[i].model].model;
+        uint32_t cut = world->ways[i].hops[world->ways[i].count - 1].cut;
+        bool is_new;
+        if (cut == model_view(model)->layer_count)
+            continue;
+        world->station_parts[i] = workers_part(world->workers, model, cut, &is_new);
+        if (is_new)
+            parts[count++] = world->station_parts[i];
+    }
+    int status = prepare_parts(world, parts, count, error);
+    if (!world->stuck)
+        free(parts);
+    return status;
+}
+
+int local_lay_way(const struct scenario *scenario, uint32_t stream, const uint32_t *cuts, struct local_way *way,
+                  struct error *error)
 {
     uint32_t layers = model_view(scenario->models[scenario->streams[stream].model].model)->layer_count;
     uint32_t node = scenario->streams[stream].device, done = 0;
@@ -751,16 +785,16 @@ static int lay_ways(struct world *world, const uint32_t *cuts, struct error *err
     const struct scenario *scenario = world->scenario;
     world->ways = NEW_ARRAY(struct local_way, scenario->stream_count);
     for (uint32_t i = 0; i < scenario->stream_count; cuts += world->ways[i++].count)
-        if (lay_way(scenario, i, cuts, &world->ways[i], error))
+        if (local_lay_way(scenario, i, cuts, &world->ways[i], error))
             return -1;
     return 0;
 }
 
-static void note_task_time(struct world *world, uint32_t model, const struct local_hop *hop,
-                           const int64_t *const *const *layer_ns)
+void local_note_part(struct world *world, uint32_t stream, const struct local_hop *hop)
 {
     struct local_node *node = &world->nodes[hop->node];
-    const int64_t *profile = layer_ns[hop->node] ? layer_ns[hop->node][model] : NULL;
+    const uint32_t model = world->scenario->streams[stream].model;
+    const int64_t *profile = world->layer_ns[hop->node] ? world->layer_ns[hop->node][model] : NULL;
     int64_t task_ns = 0;
     for (uint32_t layer = hop->first; profile && layer < hop->cut; layer++)
         task_ns += profile[layer];
@@ -770,9 +804,10 @@ static void note_task_time(struct world *world, uint32_t model, const struct loc
 static void keep_times(struct world *world, const int64_t *const *const *layer_ns)
 {
     const struct scenario *scenario = world->scenario;
+    world->layer_ns = layer_ns;
     for (uint32_t i = 0; i < scenario->stream_count; i++)
         for (uint32_t h = 0; h < world->ways[i].count; h++)
-            note_task_time(world, scenario->streams[i].model, &world->ways[i].hops[h], layer_ns);
+            local_note_part(world, i, &world->ways[i].hops[h]);
     world->station_layer_ns = NEW_ARRAY(int64_t *, scenario->model_count);
     for (uint32_t i = 0; i < scenario->model_count; i++) {
         const int64_t *profile = layer_ns[scenario->station] ? layer_ns[scenario->station][i] : NULL;
@@ -800,7 +835,7 @@ static int local_deploy(struct world *world, const uint32_t *cuts, const int64_t
 
 static int local_drive(struct world *world, const struct world_sink *sink, struct error *error)
 {
-    if (!world->worker_streams)
+    if (!world->station_parts)
         return error_set(error, ERROR_RUN, "nothing has been deployed");
     return drive_run(world, sink, error);
 }
@@ -851,7 +886,7 @@ static void local_close(struct world *world)
     for (uint32_t i = 0; world->station_layer_ns && i < scenario->model_count; i++)
         free(world->station_layer_ns[i]);
     free(world->station_layer_ns);
-    free(world->worker_streams);
+    free(world->station_parts);
     for (uint32_t i = 0; world->ways && i < scenario->stream_count; i++)
         free(world->ways[i].hops);
     free(world->ways);
@@ -861,7 +896,6 @@ static void local_close(struct world *world)
 
 const struct world_kind local_world = {.name = "local",
                                        .summary = "agent processes on this machine, links shaped in user space",
-                                       .can_change = true,
                                        .open = local_open,
                                        .facts = local_facts,
                                        .profile = local_profile,

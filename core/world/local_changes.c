@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The local world's changes while tasks run: links are shaped anew, nodes paced anew, devices leave and return. */
+/* The local world's changes while tasks run: links are shaped anew, nodes paced anew, devices leave and
+ * return, plans are due. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -111,7 +112,8 @@ static void carry_out(struct drive *drive, const struct change *change)
     case CHANGE_RETURN:
         come_back(drive, change);
         break;
-    case CHANGE_PLAN: /* the run refuses scenarios that want that here */
+    case CHANGE_PLAN:
+        replan_due(drive);
         break;
     }
 }

@@ -27,6 +27,7 @@ struct local_node {
     char *host, *machine, *system, *backend; /* behind the facts */
     bool greeted, configured, connected, deploy_ready, deployed;
     bool *loaded; /* by model */
+    uint32_t preparing; /* while driving: the plan whose parts it is preparing; 0: none */
     int64_t *profile; /* where a profile's result is to go; NULL: none is awaited */
     uint32_t profile_layers;
     bool profiled;
@@ -39,6 +40,7 @@ struct local_node {
 struct local_hop {
     uint32_t node, link; /* the link goes up from it */
     uint32_t first, cut;
+    uint32_t part; /* the number by which the device knows it: that of the first plan that had it */
 };
 
 /* The stream's own device first; the station stands behind the last. */
@@ -64,9 +66,10 @@ struct world {
     int awake_fd; /* keeps processors out of sleep states; -1: not allowed to */
     struct shaper *shaper;
     struct workers *workers;
-    struct worker_stream *worker_streams; /* by stream, once deployed */
+    struct worker_part **station_parts; /* by stream, once deployed; NULL: none */
+    const int64_t *const *const *layer_ns; /* once deployed: as profiled */
     int64_t **station_layer_ns; /* by model, once deployed: a copy of the station's profile */
-    struct local_way *ways; /* by stream, once deployed */
+    struct local_way *ways; /* by stream, once deployed: of the first plan */
     struct error trouble; /* while setting up: what a node complained of; kind ERROR_NONE: nothing */
     struct probe *probe; /* while a link is being probed */
     struct drive *drive; /* while driving */
@@ -84,8 +87,17 @@ bool local_is_cancelled(const struct world *world);
 void local_pass(struct world *world, uint32_t link, enum link_direction direction, uint64_t bytes, int64_t sent_ns,
                 struct passage *passage);
 
-/* What a device has to do for the tasks of a stream; NULL: nothing, at most it passes tensors on. */
-const struct local_hop *local_part(const struct world *world, uint32_t stream, uint32_t node);
+/* Whether that device of a way has a part for the stream's tasks; else at most it passes tensors on. */
+bool local_has_part(const struct local_way *way, uint32_t hop);
+/* Lays a stream's way out with the cuts of its hops. -1: they are none. */
+int local_lay_way(const struct scenario *scenario, uint32_t stream, const uint32_t *cuts, struct local_way *way,
+                  struct error *error);
+/* What an agent is told of its part of a stream. */
+void local_fill_plan(const struct scenario *scenario, uint32_t stream, const struct local_way *way, uint32_t hop,
+                     Wire__StreamPlan *plan);
+void local_fill_load(const struct scenario *scenario, uint32_t model, Wire__LoadModel *load);
+/* A device is not to be thought hanging before it had time for that part. */
+void local_note_part(struct world *world, uint32_t stream, const struct local_hop *hop);
 /* Does the stream's way lead over that device? */
 bool local_passes(const struct world *world, uint32_t stream, uint32_t node);
 

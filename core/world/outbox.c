@@ -14,14 +14,15 @@
 /* The run's thread looks so often: it is not woken for each record, which would disturb what is being measured. */
 #define LOOK_EVERY_NS (10 * NS_PER_MS)
 
-enum item_kind { ITEM_TASK, ITEM_SAMPLE, ITEM_LOST };
+enum item_kind { ITEM_TASK, ITEM_SAMPLE, ITEM_LOST, ITEM_TAKEN };
 
 struct item {
     struct item *next;
     enum item_kind kind;
     struct task_record task;
     struct node_sample sample;
-    uint32_t node;
+    uint32_t node, plan, stream;
+    int64_t at_ns;
     char cause[512];
     int64_t layer_ns[];
 };
@@ -121,6 +122,15 @@ void outbox_node_lost(struct outbox *outbox, uint32_t node, const char *cause)
     add_item(outbox, item);
 }
 
+void outbox_taken(struct outbox *outbox, uint32_t plan, uint32_t stream, int64_t at_ns)
+{
+    struct item *item = take_item(outbox, ITEM_TAKEN);
+    item->plan = plan;
+    item->stream = stream;
+    item->at_ns = at_ns;
+    add_item(outbox, item);
+}
+
 void outbox_progress(struct outbox *outbox, uint64_t done, uint64_t of)
 {
     pthread_mutex_lock(&outbox->lock);
@@ -153,6 +163,10 @@ static void hand_over(const struct item *item, const struct world_sink *sink)
     case ITEM_LOST:
         if (sink->node_lost)
             sink->node_lost(sink->context, item->node, item->cause);
+        break;
+    case ITEM_TAKEN:
+        if (sink->plan_taken)
+            sink->plan_taken(sink->context, item->plan, item->stream, item->at_ns);
         break;
     }
 }

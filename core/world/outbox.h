@@ -21,6 +21,7 @@ void outbox_free(struct outbox *outbox);
 void outbox_task(struct outbox *outbox, const struct task_record *record);
 void outbox_sample(struct outbox *outbox, const struct node_sample *sample);
 void outbox_node_lost(struct outbox *outbox, uint32_t node, const char *cause);
+void outbox_taken(struct outbox *outbox, uint32_t plan, uint32_t stream, int64_t at_ns);
 void outbox_progress(struct outbox *outbox, uint64_t done, uint64_t of);
 void outbox_end(struct outbox *outbox); /* nothing more will come */
 

@@ -39,6 +39,7 @@ struct sim {
     struct instance *scheduler;
     struct changes *changes;
     struct energy *energy; /* NULL: no power models */
+    uint32_t plan; /* the newest */
     struct task_record record; /* of the task that ends */
     uint64_t tasks_done, tasks_of;
     bool abandoning;
@@ -196,6 +197,7 @@ static int task_ended(void *context, const struct flow_task *task)
         .cause = task->failure,
         .by_event = task->failure && !sim->abandoning, /* nothing else fails here */
         .cut = task->cuts[0],
+        .plan = task->plan,
         .warmup = task->number < sim->scenario->warmup_tasks,
         .started_ns = task->started_ns,
         .ended_ns = task->ended_ns,
@@ -242,13 +244,18 @@ static const char *leave_cause(struct sim *sim, const struct change *change)
     return arena_text(&sim->arena, "%s left by the scenario at %s", sim->scenario->nodes[change->index].name, at);
 }
 
-static int replan(struct sim *sim, struct flow *flow, struct error *error)
+/* Planning takes no virtual time: the plan is in force from the moment at which it was due. */
+static int replan(struct sim *sim, struct flow *flow, int64_t now_ns, struct error *error)
 {
     const struct world_setup *setup = &sim->world->setup;
-    const uint32_t *cuts = setup->replan ? setup->replan(setup->replan_context, sim->changes, error) : sim->cuts;
+    const struct plan_request request = {.number = sim->plan + 1, .at_ns = now_ns, .now = sim->changes};
+    if (!setup->replan)
+        return 0;
+    const uint32_t *cuts = setup->replan(setup->replan_context, &request, error);
     if (!cuts)
         return -1;
     flow_change_cuts(flow, cuts);
+    sim->plan++;
     return 0;
 }
 
@@ -268,7 +275,7 @@ static int carry_out(struct sim *sim, struct flow *flow, const struct change *ch
     case CHANGE_RETURN:
         return flow_return(flow, change->index);
     case CHANGE_PLAN:
-        return replan(sim, flow, error);
+        return replan(sim, flow, change->at_ns, error);
     }
     return 0;
 }

@@ -16,26 +16,58 @@
 #include "core/base/memory.h"
 #include "core/wire/frame.h"
 
-struct worker {
-    struct workers *workers;
+struct worker;
+
+/* A thread with a compute of its own. */
+struct engine {
+    struct worker *worker;
+    struct engine *next;
     pthread_t thread;
-    struct compute *compute;
-    struct compute_execution **batch; /* room for those of the largest batch so far */
-    uint32_t batch_room;
-    pthread_mutex_t lock; /* guards the queue */
+    pthread_mutex_t lock; /* guards the queue, and `compute` where another thread looks at it */
     pthread_cond_t wake;
     struct worker_item *first, **last;
-    bool end;
+    bool end; /* when nothing is left to do */
+    uint32_t part_count; /* the controller's: that have not been given up */
+    uint32_t number; /* of the worker's engines so far */
     /* the thread's own */
-    struct compute_segment **segments; /* by stream; NULL: the stream has no part here */
-    const struct worker_stream *streams;
-    uint32_t stream_count;
-    const void **leaving; /* room for the outputs of any of them */
+    struct compute *compute; /* NULL: not opened yet */
+    struct compute_execution **batch; /* room for those of the largest batch so far */
+    uint32_t batch_room;
+    const void **leaving; /* room for the outputs of any part */
+    uint32_t leaving_room;
+};
+
+struct worker {
+    struct workers *workers;
+    uint32_t number;
+    pthread_mutex_t turn; /* held by the engine that computes a slice */
+    struct engine *engines; /* the newest first */
+    uint32_t engine_count; /* so far */
+};
+
+/* Of one worker: which of its engines has the part, and that engine's segment. */
+struct place {
+    struct engine *engine;
+    struct compute_segment *segment; /* the engine's thread's */
+};
+
+struct worker_part {
+    struct worker_part *next;
+    const struct model *model;
+    uint32_t cut, uses;
+    atomic_uint engines_left; /* that have not heard yet that it was given up */
+    struct place places[]; /* by worker */
 };
 
 struct workers {
     struct worker *items;
     uint32_t count;
+    struct catalogue *catalogue;
+    const struct scenario_node *station;
+    uint64_t seed;
+    _Atomic double cpu_share; /* of now */
+    struct worker_part *parts; /* in use */
+    struct engine *ending; /* to be joined */
     int done_fd;
     pthread_mutex_t done_lock; /* guards what follows */
     struct worker_item *first_done, **last_done;
@@ -71,15 +103,46 @@ void workers_cancel(struct workers *workers)
 
 void workers_set_share(struct workers *workers, double cpu_share)
 {
+    atomic_store(&workers->cpu_share, cpu_share);
     for (uint32_t i = 0; i < workers->count; i++)
-        compute_set_share(workers->items[i].compute, cpu_share);
+        for (struct engine *engine = workers->items[i].engines; engine; engine = engine->next) {
+            pthread_mutex_lock(&engine->lock);
+            if (engine->compute)
+                compute_set_share(engine->compute, cpu_share);
+            pthread_mutex_unlock(&engine->lock);
+        }
 }
 
-/* ---- work, on the worker's thread */
+/* ---- work, on an engine's thread */
 
-static int profile(struct worker *worker, struct worker_item *item)
+/* In the thread that is to use it; the first engine's before that thread starts. */
+static int open_compute(struct engine *engine, struct error *error)
 {
-    struct compute_model *prepared = compute_prepare(worker->compute, item->model, &item->error);
+    struct workers *workers = engine->worker->workers;
+    const struct scenario_node *station = workers->station;
+    char *label = engine->number
+                      ? text_format("backend:%s:%u:%u", station->name, engine->worker->number, engine->number)
+                      : text_format("backend:%s:%u", station->name, engine->worker->number);
+    struct compute_settings settings = {
+        .backend = station->backend,
+        .threads = station->threads,
+        .cpu_share = station->cpu_share,
+        .host = {.label = label, .seed = workers->seed, .sleep_until_ns = sleep_until, .context = workers},
+        .stop = &workers->cancelled};
+    struct compute *compute = compute_open(workers->catalogue, &settings, error);
+    free(label);
+    if (!compute)
+        return -1;
+    pthread_mutex_lock(&engine->lock);
+    compute_set_share(compute, atomic_load(&workers->cpu_share));
+    engine->compute = compute;
+    pthread_mutex_unlock(&engine->lock);
+    return 0;
+}
+
+static int profile(struct engine *engine, struct worker_item *item)
+{
+    struct compute_model *prepared = compute_prepare(engine->compute, item->model, &item->error);
     if (!prepared)
         return -1;
     int status = compute_profile_batch(prepared, item->batch, item->warmups, item->repeats, item->layer_ns, NULL, NULL,
@@ -89,7 +152,7 @@ static int profile(struct worker *worker, struct worker_item *item)
 }
 
 /* One pass over a segment with zeros, so that the first task is not slow. */
-static int warm_up(struct worker *worker, const struct model *model, struct compute_segment *segment,
+static int warm_up(struct engine *engine, const struct model *model, struct compute_segment *segment,
                    struct error *error)
 {
     const struct napm_model *view = model_view(model);
@@ -107,7 +170,7 @@ static int warm_up(struct worker *worker, const struct model *model, struct comp
     struct compute_execution *execution = status == 0 ? compute_execution_take(segment, error) : NULL;
     status = execution && compute_start(execution, (const void *const *)zeros, error) == 0 &&
                      compute_run(execution, part->spec.layer_count, NULL, error) == 0 &&
-                     compute_outputs(execution, worker->leaving, error) == 0
+                     compute_outputs(execution, engine->leaving, error) == 0
                  ? 0
                  : -1;
     compute_execution_put(execution);
@@ -117,68 +180,85 @@ static int warm_up(struct worker *worker, const struct model *model, struct comp
     return status;
 }
 
-static int deploy(struct worker *worker, struct worker_item *item)
+static void make_room(struct engine *engine, const struct model *model)
 {
-    worker->streams = item->streams;
-    worker->stream_count = item->stream_count;
-    worker->segments = NEW_ARRAY(struct compute_segment *, item->stream_count);
-    uint32_t most = 0;
-    for (uint32_t i = 0; i < item->stream_count; i++) {
-        const struct napm_model *view = model_view(item->streams[i].model);
-        most = view->tensor_count > most ? view->tensor_count : most;
-    }
-    worker->leaving = NEW_ARRAY(const void *, most);
-    for (uint32_t i = 0; i < item->stream_count; i++) {
-        const struct worker_stream *stream = &item->streams[i];
-        uint32_t layers = model_view(stream->model)->layer_count;
-        if (stream->cut == layers)
-            continue;
-        struct compute_model *prepared = compute_prepare(worker->compute, stream->model, &item->error);
-        if (!prepared)
+    const uint32_t most = model_view(model)->tensor_count;
+    if (most <= engine->leaving_room)
+        return;
+    engine->leaving = memory_resize(engine->leaving, most, sizeof(*engine->leaving));
+    engine->leaving_room = most;
+}
+
+static int prepare_part(struct engine *engine, struct worker_part *part, struct error *error)
+{
+    struct compute_model *prepared = compute_prepare(engine->compute, part->model, error);
+    struct place *place = &part->places[engine->worker->number];
+    make_room(engine, part->model);
+    if (prepared)
+        place->segment = compute_segment(prepared, part->cut, model_view(part->model)->layer_count, error);
+    return place->segment ? warm_up(engine, part->model, place->segment, error) : -1;
+}
+
+static int prepare(struct engine *engine, struct worker_item *item)
+{
+    if (!engine->compute && open_compute(engine, &item->error))
+        return -1;
+    for (uint32_t i = 0; i < item->part_count; i++)
+        if (prepare_part(engine, item->parts[i], &item->error))
             return -1;
-        worker->segments[i] = compute_segment(prepared, stream->cut, layers, &item->error);
-        if (!worker->segments[i] || warm_up(worker, stream->model, worker->segments[i], &item->error))
-            return -1;
-    }
     return 0;
 }
 
-/* The task's outputs are there: a digest always, a copy where the result goes back. */
-static void keep_outputs(struct worker *worker, struct worker_item *item)
+static void give_up(struct engine *engine, struct worker_part *part)
 {
-    const struct napm_model *view = model_view(worker->streams[item->stream].model);
-    const struct model_part *part = compute_segment_part(worker->segments[item->stream]);
+    struct place *place = &part->places[engine->worker->number];
+    if (place->segment)
+        compute_segment_give_up(place->segment);
+    if (atomic_fetch_sub(&part->engines_left, 1) == 1)
+        free(part);
+}
+
+static struct compute_segment *segment_of(const struct engine *engine, const struct worker_item *item)
+{
+    return item->part->places[engine->worker->number].segment;
+}
+
+/* The task's outputs are there: a digest always, a copy where the result goes back. */
+static void keep_outputs(struct engine *engine, struct worker_item *item)
+{
+    const struct napm_model *view = model_view(item->part->model);
+    const struct model_part *part = compute_segment_part(segment_of(engine, item));
     uint64_t at = 0;
     item->digest = 0;
     for (uint32_t i = 0; i < part->leaving_count; i++) {
         uint64_t bytes = view->tensors[part->leaving[i]]->bytes;
-        item->digest = XXH3_64bits_withSeed(worker->leaving[i], (size_t)bytes, item->digest);
+        item->digest = XXH3_64bits_withSeed(engine->leaving[i], (size_t)bytes, item->digest);
         if (item->result)
-            memcpy(item->result + at, worker->leaving[i], (size_t)bytes);
+            memcpy(item->result + at, engine->leaving[i], (size_t)bytes);
         at += frame_padded(bytes);
     }
 }
 
-static int begin_slice(struct worker *worker, struct worker_item *item, struct error *error)
+static int begin_slice(struct engine *engine, struct worker_item *item, struct error *error)
 {
     if (!item->first)
         return 0;
-    item->execution = compute_execution_take(worker->segments[item->stream], error);
+    item->execution = compute_execution_take(segment_of(engine, item), error);
     return item->execution ? compute_start(item->execution, item->arriving, error) : -1;
 }
 
 /* Computes the layers of all items together. */
-static int run_layers(struct worker *worker, struct worker_item *items, struct error *error)
+static int run_layers(struct engine *engine, struct worker_item *items, struct error *error)
 {
     uint32_t count = 0;
     for (struct worker_item *item = items; item; item = item->batch_next) {
-        if (count == worker->batch_room) {
-            worker->batch_room = 2 * worker->batch_room + 1;
-            worker->batch = memory_resize(worker->batch, worker->batch_room, sizeof(*worker->batch));
+        if (count == engine->batch_room) {
+            engine->batch_room = 2 * engine->batch_room + 1;
+            engine->batch = memory_resize(engine->batch, engine->batch_room, sizeof(*engine->batch));
         }
-        worker->batch[count++] = item->execution;
+        engine->batch[count++] = item->execution;
     }
-    if (compute_run_batch(worker->batch, count, items->layers, items->layer_ns, error))
+    if (compute_run_batch(engine->batch, count, items->layers, items->layer_ns, error))
         return -1;
     for (uint32_t i = 0; i < items->layers && count > 1; i++) {
         items->layer_ns[i] /= count;
@@ -188,28 +268,28 @@ static int run_layers(struct worker *worker, struct worker_item *items, struct e
     return 0;
 }
 
-static int end_slice(struct worker *worker, struct worker_item *item, struct error *error)
+static int end_slice(struct engine *engine, struct worker_item *item, struct error *error)
 {
     if (!item->last)
         return 0;
-    if (compute_outputs(item->execution, worker->leaving, error))
+    if (compute_outputs(item->execution, engine->leaving, error))
         return -1;
-    keep_outputs(worker, item);
+    keep_outputs(engine, item);
     return 0;
 }
 
 /* The slice of an item, or of all in its batch: then an error is all of theirs. */
-static void run_slices(struct worker *worker, struct worker_item *items)
+static void run_slices(struct engine *engine, struct worker_item *items)
 {
     struct error error; /* set where status is not 0 */
     int status = 0;
     int64_t began_ns = clock_now_ns();
     for (struct worker_item *item = items; item && status == 0; item = item->batch_next)
-        status = begin_slice(worker, item, &error);
+        status = begin_slice(engine, item, &error);
     if (status == 0)
-        status = run_layers(worker, items, &error);
+        status = run_layers(engine, items, &error);
     for (struct worker_item *item = items; item && status == 0; item = item->batch_next)
-        status = end_slice(worker, item, &error);
+        status = end_slice(engine, item, &error);
     int64_t ended_ns = clock_now_ns();
     for (struct worker_item *item = items; item; item = item->batch_next) {
         item->began_ns = began_ns;
@@ -225,17 +305,22 @@ static void run_slices(struct worker *worker, struct worker_item *items)
     }
 }
 
-static void do_item(struct worker *worker, struct worker_item *item)
+static void do_item(struct engine *engine, struct worker_item *item)
 {
     switch (item->kind) {
     case WORK_PROFILE:
-        item->status = profile(worker, item);
+        item->status = profile(engine, item);
         break;
-    case WORK_DEPLOY:
-        item->status = deploy(worker, item);
+    case WORK_PREPARE:
+        item->status = prepare(engine, item);
         break;
     case WORK_SLICE:
-        run_slices(worker, item);
+        pthread_mutex_lock(&engine->worker->turn);
+        run_slices(engine, item);
+        pthread_mutex_unlock(&engine->worker->turn);
+        break;
+    case WORK_GIVE_UP:
+        give_up(engine, item->part);
         break;
     }
 }
@@ -253,33 +338,41 @@ static void hand_back(struct workers *workers, struct worker_item *item)
         ;
 }
 
-static void *run_worker(void *argument)
+static void finish_item(struct engine *engine, struct worker_item *item)
 {
-    struct worker *worker = argument;
-    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
-    pthread_mutex_lock(&worker->lock);
-    for (;;) {
-        while (!worker->first && !worker->end)
-            pthread_cond_wait(&worker->wake, &worker->lock);
-        if (worker->end)
-            break;
-        struct worker_item *item = worker->first;
-        worker->first = item->next;
-        if (!worker->first)
-            worker->last = &worker->first;
-        pthread_mutex_unlock(&worker->lock);
-        do_item(worker, item);
-        for (struct worker_item *next; item; item = next) {
-            next = item->batch_next; /* handed back, it is the caller's again */
-            hand_back(worker->workers, item);
-        }
-        pthread_mutex_lock(&worker->lock);
+    if (item->kind == WORK_GIVE_UP) { /* nobody waits for it */
+        free(item);
+        return;
     }
-    pthread_mutex_unlock(&worker->lock);
-    compute_close(worker->compute);
-    free(worker->segments);
-    free(worker->leaving);
-    free(worker->batch);
+    for (struct worker_item *next; item; item = next) {
+        next = item->batch_next; /* handed back, it is the caller's again */
+        hand_back(engine->worker->workers, item);
+    }
+}
+
+static void *run_engine(void *argument)
+{
+    struct engine *engine = argument;
+    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+    pthread_mutex_lock(&engine->lock);
+    for (;;) {
+        while (!engine->first && !engine->end)
+            pthread_cond_wait(&engine->wake, &engine->lock);
+        struct worker_item *item = engine->first;
+        if (!item)
+            break;
+        engine->first = item->next;
+        if (!engine->first)
+            engine->last = &engine->first;
+        pthread_mutex_unlock(&engine->lock);
+        do_item(engine, item);
+        finish_item(engine, item);
+        pthread_mutex_lock(&engine->lock);
+    }
+    pthread_mutex_unlock(&engine->lock);
+    compute_close(engine->compute);
+    free(engine->leaving);
+    free(engine->batch);
     return NULL;
 }
 
@@ -295,20 +388,83 @@ static void init_waiting(pthread_mutex_t *lock, pthread_cond_t *wake)
     pthread_mutex_init(lock, NULL);
 }
 
-static struct compute *open_compute(struct workers *workers, struct catalogue *catalogue,
-                                    const struct scenario_node *station, uint64_t seed, uint32_t number,
-                                    struct error *error)
+static void post(struct engine *engine, struct worker_item *item)
 {
-    char *label = text_format("backend:%s:%u", station->name, number);
-    struct compute_settings settings = {
-        .backend = station->backend,
-        .threads = station->threads,
-        .cpu_share = station->cpu_share,
-        .host = {.label = label, .seed = seed, .sleep_until_ns = sleep_until, .context = workers},
-        .stop = &workers->cancelled};
-    struct compute *compute = compute_open(catalogue, &settings, error);
-    free(label);
-    return compute;
+    item->next = NULL;
+    item->status = 0;
+    pthread_mutex_lock(&engine->lock);
+    *engine->last = item;
+    engine->last = &item->next;
+    pthread_mutex_unlock(&engine->lock);
+    pthread_cond_signal(&engine->wake); /* not before: it would wake up only to wait for the lock */
+}
+
+static struct engine *new_engine(struct worker *worker)
+{
+    struct engine *engine = NEW(struct engine);
+    engine->worker = worker;
+    engine->number = worker->engine_count++;
+    engine->last = &engine->first;
+    init_waiting(&engine->lock, &engine->wake);
+    return engine;
+}
+
+static void start_engine(struct engine *engine)
+{
+    engine->next = engine->worker->engines;
+    engine->worker->engines = engine;
+    pthread_create(&engine->thread, NULL, run_engine, engine);
+}
+
+static void free_engine(struct engine *engine)
+{
+    pthread_cond_destroy(&engine->wake);
+    pthread_mutex_destroy(&engine->lock);
+    free(engine);
+}
+
+/* Tells the thread to end when it has nothing left to do. */
+static void end_engine(struct workers *workers, struct engine *engine)
+{
+    struct engine **at = &engine->worker->engines;
+    while (*at != engine)
+        at = &(*at)->next;
+    *at = engine->next;
+    engine->next = workers->ending;
+    workers->ending = engine;
+    pthread_mutex_lock(&engine->lock);
+    engine->end = true;
+    pthread_cond_signal(&engine->wake);
+    pthread_mutex_unlock(&engine->lock);
+}
+
+/* Those that have ended; with `wait`, all that are to. */
+static void join_ending(struct workers *workers, bool wait)
+{
+    for (struct engine **at = &workers->ending; *at;) {
+        struct engine *engine = *at;
+        if ((wait ? pthread_join(engine->thread, NULL) : pthread_tryjoin_np(engine->thread, NULL)) != 0) {
+            at = &engine->next;
+            continue;
+        }
+        *at = engine->next;
+        free_engine(engine);
+    }
+}
+
+/* Its first engine. */
+static int open_worker(struct workers *workers, struct worker *worker, struct error *error)
+{
+    worker->workers = workers;
+    worker->number = (uint32_t)(worker - workers->items);
+    pthread_mutex_init(&worker->turn, NULL);
+    struct engine *engine = new_engine(worker);
+    if (open_compute(engine, error)) {
+        free_engine(engine);
+        return -1;
+    }
+    start_engine(engine);
+    return 0;
 }
 
 struct workers *workers_open(struct catalogue *catalogue, const struct scenario_node *station, uint64_t seed,
@@ -320,24 +476,21 @@ struct workers *workers_open(struct catalogue *catalogue, const struct scenario_
         return NULL;
     }
     struct workers *workers = NEW(struct workers);
+    workers->catalogue = catalogue;
+    workers->station = station;
+    workers->seed = seed;
+    atomic_init(&workers->cpu_share, station->cpu_share);
     workers->done_fd = done_fd;
     workers->last_done = &workers->first_done;
     pthread_mutex_init(&workers->done_lock, NULL);
     init_waiting(&workers->sleep_lock, &workers->sleep_wake);
     uint32_t wanted = station->workers ? station->workers : 1;
     workers->items = NEW_ARRAY(struct worker, wanted);
-    for (; workers->count < wanted; workers->count++) {
-        struct worker *worker = &workers->items[workers->count];
-        worker->compute = open_compute(workers, catalogue, station, seed, workers->count, error);
-        if (!worker->compute) {
+    while (workers->count < wanted)
+        if (open_worker(workers, &workers->items[workers->count++], error)) {
             workers_close(workers);
             return NULL;
         }
-        worker->workers = workers;
-        worker->last = &worker->first;
-        init_waiting(&worker->lock, &worker->wake);
-        pthread_create(&worker->thread, NULL, run_worker, worker);
-    }
     return workers;
 }
 
@@ -346,18 +499,16 @@ void workers_close(struct workers *workers)
     if (!workers)
         return;
     workers_cancel(workers);
-    for (uint32_t i = 0; i < workers->count; i++) {
-        struct worker *worker = &workers->items[i];
-        pthread_mutex_lock(&worker->lock);
-        worker->end = true;
-        pthread_cond_signal(&worker->wake);
-        pthread_mutex_unlock(&worker->lock);
+    while (workers->parts) {
+        workers->parts->uses = 1;
+        workers_give_up(workers, workers->parts);
     }
-    for (uint32_t i = 0; i < workers->count; i++) {
-        pthread_join(workers->items[i].thread, NULL);
-        pthread_cond_destroy(&workers->items[i].wake);
-        pthread_mutex_destroy(&workers->items[i].lock);
-    }
+    for (uint32_t i = 0; i < workers->count; i++)
+        while (workers->items[i].engines)
+            end_engine(workers, workers->items[i].engines);
+    join_ending(workers, true);
+    for (uint32_t i = 0; i < workers->count; i++)
+        pthread_mutex_destroy(&workers->items[i].turn);
     close(workers->done_fd);
     pthread_cond_destroy(&workers->sleep_wake);
     pthread_mutex_destroy(&workers->sleep_lock);
@@ -371,21 +522,78 @@ uint32_t workers_count(const struct workers *workers)
     return workers->count;
 }
 
+/* The newest engine may not have opened its own yet, but then there is an older one. */
 const struct instance *workers_instance(const struct workers *workers)
 {
-    return compute_instance(workers->items[0].compute);
+    const struct instance *instance = NULL;
+    for (struct engine *engine = workers->items[0].engines; engine && !instance; engine = engine->next) {
+        pthread_mutex_lock(&engine->lock);
+        instance = engine->compute ? compute_instance(engine->compute) : NULL;
+        pthread_mutex_unlock(&engine->lock);
+    }
+    return instance;
 }
 
 void workers_post(struct workers *workers, uint32_t number, struct worker_item *item)
 {
-    struct worker *worker = &workers->items[number];
-    item->next = NULL;
-    item->status = 0;
-    pthread_mutex_lock(&worker->lock);
-    *worker->last = item;
-    worker->last = &item->next;
-    pthread_mutex_unlock(&worker->lock);
-    pthread_cond_signal(&worker->wake); /* not before: it would wake up only to wait for the lock */
+    post(item->kind == WORK_SLICE ? item->part->places[number].engine : workers->items[number].engines, item);
+}
+
+/* ---- parts */
+
+struct worker_part *workers_part(struct workers *workers, const struct model *model, uint32_t cut, bool *is_new)
+{
+    *is_new = false;
+    for (struct worker_part *known = workers->parts; known; known = known->next)
+        if (known->model == model && known->cut == cut) {
+            known->uses++;
+            return known;
+        }
+    struct worker_part *part = memory_new(sizeof(*part) + workers->count * sizeof(part->places[0]));
+    *is_new = true;
+    part->model = model;
+    part->cut = cut;
+    part->uses = 1;
+    atomic_init(&part->engines_left, workers->count);
+    part->next = workers->parts;
+    workers->parts = part;
+    return part;
+}
+
+void workers_give_up(struct workers *workers, struct worker_part *part)
+{
+    if (--part->uses)
+        return;
+    struct worker_part **at = &workers->parts;
+    while (*at != part)
+        at = &(*at)->next;
+    *at = part->next;
+    if (!part->places[0].engine) {
+        free(part); /* it was never placed */
+        return;
+    }
+    for (uint32_t i = 0; i < workers->count; i++) { /* the last engine that hears of it frees the part */
+        struct engine *engine = part->places[i].engine;
+        struct worker_item *item = NEW(struct worker_item);
+        item->kind = WORK_GIVE_UP;
+        item->part = part;
+        post(engine, item);
+        if (--engine->part_count == 0 && engine != workers->items[i].engines)
+            end_engine(workers, engine);
+    }
+}
+
+void workers_place(struct workers *workers, struct worker_part *const *parts, uint32_t count)
+{
+    join_ending(workers, false);
+    for (uint32_t i = 0; i < workers->count; i++) {
+        struct worker *worker = &workers->items[i];
+        if (worker->engines->part_count)
+            start_engine(new_engine(worker));
+        for (uint32_t k = 0; k < count; k++)
+            parts[k]->places[i].engine = worker->engines;
+        worker->engines->part_count += count;
+    }
 }
 
 int workers_done_fd(const struct workers *workers)

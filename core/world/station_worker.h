@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The station's workers: threads of this process, each with its own compute. Work is handed to one of them and comes
- * back through a file descriptor that becomes readable. Work items belong to the caller and are embedded in what they
- * are for, so that a task's slices cost no allocation.
+ * The station's workers. Work is handed to one of them and comes back through a file descriptor that becomes readable.
+ * Work items belong to the caller and are embedded in what they are for, so that a task's slices cost no allocation.
+ *
+ * A worker computes one slice at a time, but may have several engines: threads of this process, each with a compute of
+ * its own, since a backend's instance belongs to one thread. So a new plan's parts are packed by new engines while the
+ * slices of the old one go on; an engine ends when the last of its parts has been given up.
  */
 #ifndef NAPM_WORLD_STATION_WORKER_H
 #define NAPM_WORLD_STATION_WORKER_H
@@ -16,13 +19,9 @@
 
 struct workers;
 
-enum work_kind { WORK_PROFILE, WORK_DEPLOY, WORK_SLICE };
+enum work_kind { WORK_PROFILE, WORK_PREPARE, WORK_SLICE, WORK_GIVE_UP };
 
-/* A stream's part at the station, as every worker needs it. */
-struct worker_stream {
-    const struct model *model;
-    uint32_t cut;
-};
+struct worker_part; /* the layers of a model from a cut on, on every worker */
 
 struct worker_item {
     enum work_kind kind;
@@ -30,12 +29,12 @@ struct worker_item {
     /* WORK_PROFILE */
     const struct model *model;
     uint32_t warmups, repeats, batch;
-    /* WORK_DEPLOY: prepares and warms up the parts of all streams that have one */
-    const struct worker_stream *streams;
-    uint32_t stream_count;
+    /* WORK_PREPARE: packs and warms up the worker's own of new parts */
+    struct worker_part *const *parts;
+    uint32_t part_count;
     /* WORK_SLICE */
+    struct worker_part *part; /* WORK_GIVE_UP too */
     uint64_t job; /* the caller's */
-    uint32_t stream;
     bool first, last; /* slice of its task */
     uint32_t layers;
     const void *const *arriving; /* tensors; valid until the last slice is done */
@@ -66,6 +65,15 @@ void workers_close(struct workers *workers);
 
 /* From now on work fails with ERROR_CANCELLED instead of going on. */
 void workers_cancel(struct workers *workers);
+
+/*
+ * The part for a cut, which is one for all that ask for it; *is_new says that it has to be placed, and then prepared by
+ * every worker, before its first slice. Given up as often as it was asked for, it is freed once no worker is busy with it.
+ */
+struct worker_part *workers_part(struct workers *workers, const struct model *model, uint32_t cut, bool *is_new);
+void workers_give_up(struct workers *workers, struct worker_part *part);
+/* Where new parts are to be: on engines that have nothing else to do, so that slices go on while they are prepared. */
+void workers_place(struct workers *workers, struct worker_part *const *parts, uint32_t count);
 
 /* The share of the processor from the next layer on. */
 void workers_set_share(struct workers *workers, double cpu_share);

@@ -27,6 +27,7 @@ struct task_record {
     const char *cause; /* why it failed; valid during the call; NULL when ok */
     bool by_event; /* it failed because the scenario made a device leave: as planned */
     uint32_t cut;
+    uint32_t plan; /* the run's plan that was in force for the stream at its start; 0: the first */
     bool warmup; /* one of the first tasks that do not count */
     int64_t started_ns; /* when it was due on its device */
     int64_t ended_ns;
@@ -77,12 +78,26 @@ struct world_sink {
     void (*task)(void *context, const struct task_record *record);
     void (*sample)(void *context, const struct node_sample *sample);
     void (*node_lost)(void *context, uint32_t node, const char *cause);
+    /* From then on tasks of the stream start by that plan; not told where that is when the plan was asked for. May be NULL. */
+    void (*plan_taken)(void *context, uint32_t plan, uint32_t stream, int64_t at_ns);
     /* At the end, where nodes have power models: how long a node computed and sent for tasks. May be NULL. */
     void (*node_energy)(void *context, uint32_t node, int64_t busy_ns, int64_t air_ns);
     void (*progress)(void *context, uint64_t tasks_done, uint64_t tasks_of); /* often: cheap */
 };
 
 struct changes;
+
+/* What a plan is wanted for in mid-run. */
+struct plan_request {
+    uint32_t number; /* among the run's plans; 0 is the one it began with */
+    int64_t at_ns; /* the run's clock */
+    const struct changes *now; /* the conditions of that moment */
+    /*
+     * Set when the plan is not wanted any more; the world then does not wait for ever. NULL: the world waits, so the
+     * run has to bound the planning.
+     */
+    const atomic_bool *cancel;
+};
 
 struct world_setup {
     const struct scenario *scenario;
@@ -91,10 +106,10 @@ struct world_setup {
     uint64_t seed; /* of this repetition */
     const atomic_bool *cancel; /* set by Ctrl-C: stop soon, in order */
     /*
-     * A plan for the conditions of now: cuts as for deploy, valid until close, or NULL with the error set. Called by drive
-     * where the scenario wants new plans in mid-run. NULL: the first plan stays.
+     * Makes a plan in mid-run: cuts as for deploy, valid until close, or NULL with the error set. Asked for by drive where
+     * the scenario wants that, perhaps from a thread of its own, for one plan after the other. NULL: the first plan stays.
      */
-    const uint32_t *(*replan)(void *context, const struct changes *now, struct error *error);
+    const uint32_t *(*replan)(void *context, const struct plan_request *request, struct error *error);
     void *replan_context;
 };
 
@@ -105,8 +120,6 @@ struct world_kind {
     const char *summary;
     bool
         is_virtual; /* its time is no real time: runs may go on side by side, and rows come as fast as they are taken */
-    bool can_change; /* carries out what changes in mid-run (core/world/changes.h) */
-    bool can_replan; /* gives tasks new cuts in mid-run */
     /* Before anything is started: what of the scenario's input only this world can find wrong, as ERROR_INPUT. NULL: nothing. */
     int (*check)(const struct scenario *scenario, struct error *error);
     struct world *(*open)(const struct world_setup *setup, struct error *error);
@@ -125,7 +138,7 @@ struct world_kind {
     int (*profile_batch)(struct world *world, uint32_t model, uint32_t batch, int64_t *layer_ns, struct error *error);
     int (*probe)(struct world *world, uint32_t link, struct link_report report[2], struct error *error);
     /*
-     * `layer_ns[node][model]` as profiled, with a row for batches as for planner_new: station schedulers see these. Cuts by stream; where links
+     * `layer_ns[node][model]` as profiled, with a row for batches as for planner_new, valid until close: station schedulers see these. Cuts by stream; where links
      * lead over other devices, one for each device on the stream's way, as flow_run has them.
      */
     int (*deploy)(struct world *world, const uint32_t *cuts, const int64_t *const *const *layer_ns,

@@ -260,6 +260,8 @@ static void new_cuts_are_for_tasks_that_start_from_then_on(void **state)
     run(&trial, (const uint32_t[]){1, 2});
     assert_phases(&trial.ended[0], 10, 7, 0, 5, 4);
     assert_phases(&trial.ended[1], 30, 0, 0, 0, 0);
+    assert_int_equal(trial.ended[0].plan, 0);
+    assert_int_equal(trial.ended[1].plan, 1);
 }
 
 static int leave(struct flow *flow)

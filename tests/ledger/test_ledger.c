@@ -201,7 +201,7 @@ static void a_run_is_read_back_with_its_statistics(void **state)
                         .predicted = predicted,
                         .predicted_mean_ns = 15,
                         .planning_ns = 99};
-    assert_int_equal(ledger_run_plan(ledger, run, &plan, &error), 0);
+    assert_int_equal(ledger_run_plan(ledger, run, &plan, &(struct ledger_plan){0}, &error), 0);
     write_tasks(ledger, run, 4);
     struct task_record failed = {.task = 4, .status = TASK_FAILED, .cause = "agent killed"};
     assert_int_equal(ledger_run_task(ledger, run, &failed, &error), 0);
