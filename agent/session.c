@@ -272,8 +272,7 @@ static int configure(struct session *session, const Wire__Configure *asked, stru
     session->node_index = asked->node_index;
     if (open_compute(session, asked, error) || send_configured(session, error))
         return -1;
-    session->work =
-        work_start(session->compute, session->catalogue, &session->how, &session->control, &session->data);
+    session->work = work_start(session->compute, session->catalogue, &session->how, &session->control, &session->data);
     session->compute = NULL;
     if (asked->sample_every_ns && asked->sample_every_ns <= INT64_MAX)
         start_timer(session, &session->sample_timer, (int64_t)asked->sample_every_ns, on_sample);

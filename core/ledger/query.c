@@ -185,7 +185,7 @@ static int read_plan(struct sql *sql, int64_t run, struct run_summary *summary, 
 #define STREAM_QUERY                                                                                                   \
     "SELECT s.stream, s.name, s.device, s.model, s.layer_count, s.task_count, s.deadline_ns, p.cut, p.cut_bytes, "     \
     "p.local_ns, p.transmit_ns, p.queue_ns, p.remote_ns, p.return_ns, l.name "                                         \
-    "FROM run_stream s LEFT JOIN plan_stream p ON p.run = s.run AND p.stream = s.stream AND p.plan = 0 "                            \
+    "FROM run_stream s LEFT JOIN plan_stream p ON p.run = s.run AND p.stream = s.stream AND p.plan = 0 "               \
     "LEFT JOIN layer l ON l.model_hash = s.model_hash AND l.layer = p.cut - 1 WHERE s.run = ? ORDER BY s.stream"
 
 static int read_streams(struct sql *sql, int64_t run, struct run_summary *summary, struct error *error)
@@ -226,10 +226,12 @@ static struct stream_summary *stream_numbered(struct run_summary *summary, int64
 
 #define WAY_QUERY                                                                                                      \
     "SELECT h.stream, n.name, h.cut - coalesce((SELECT cut FROM plan_hop b WHERE b.run = h.run AND b.stream = "        \
-    "h.stream AND b.plan = 0 AND b.hop = h.hop - 1), 0), h.hop FROM plan_hop h JOIN run_node n ON n.run = h.run AND n.node = h.node " \
-    "WHERE h.run = ?1 AND h.plan = 0 UNION ALL "                                                                                     \
+    "h.stream AND b.plan = 0 AND b.hop = h.hop - 1), 0), h.hop FROM plan_hop h JOIN run_node n ON n.run = h.run AND "  \
+    "n.node = h.node "                                                                                                 \
+    "WHERE h.run = ?1 AND h.plan = 0 UNION ALL "                                                                       \
     "SELECT h.stream, n.name, s.layer_count - max(h.cut), 1e9 FROM plan_hop h JOIN run_stream s ON s.run = h.run AND " \
-    "s.stream = h.stream JOIN run_node n ON n.run = h.run AND n.is_station WHERE h.run = ?1 AND h.plan = 0 GROUP BY h.stream "        \
+    "s.stream = h.stream JOIN run_node n ON n.run = h.run AND n.is_station WHERE h.run = ?1 AND h.plan = 0 GROUP BY "  \
+    "h.stream "                                                                                                        \
     "ORDER BY 1, 4"
 
 /* Rows come in the order of the way, the station last. */
@@ -583,7 +585,8 @@ static const char *const row_queries[] = {
     "SELECT p.plan, a.asked_ns, p.taken_ns, s.name AS stream, s.device, s.model, s.layer_count, p.cut, "
     "l.name AS cut_layer, p.cut_bytes, "
     "p.local_ns, p.transmit_ns, p.queue_ns, p.remote_ns, p.return_ns, (SELECT group_concat(w.cut, ' ') FROM "
-    "(SELECT cut FROM plan_hop h WHERE h.run = p.run AND h.stream = p.stream AND h.plan = p.plan ORDER BY hop) w) AS way_cuts, "
+    "(SELECT cut FROM plan_hop h WHERE h.run = p.run AND h.stream = p.stream AND h.plan = p.plan ORDER BY hop) w) AS "
+    "way_cuts, "
     "a.predicted_energy_j FROM plan_stream p JOIN plan a ON a.run = p.run AND a.plan = p.plan JOIN run_stream s "
     "ON s.run = p.run AND s.stream = p.stream LEFT JOIN layer l ON l.model_hash = s.model_hash AND l.layer = p.cut - 1 "
     "WHERE p.run = ? ORDER BY p.plan, p.stream",

@@ -8,7 +8,7 @@
 #define TASKS                                                                                                          \
     "SELECT stream, task, status, cause, cut, warmup, started_ns, ended_ns, local_ns, transmit_ns, queue_ns, "         \
     "remote_ns, return_ns, device_wait_ns, device_compute_ns, station_compute_ns, up_bytes, down_bytes, slices, "      \
-    "energy_j, plan "                                                                                                      \
+    "energy_j, plan "                                                                                                  \
     "FROM task WHERE run = ? "
 #define PHASES_FROM(start) TASKS "AND status = 'ok' ORDER BY " start ", stream, task"
 

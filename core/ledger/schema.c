@@ -131,8 +131,8 @@ static const char schema_version_6[] =
     "ALTER TABLE plan_hop_new RENAME TO plan_hop;"
     "ALTER TABLE task ADD COLUMN plan INTEGER NOT NULL DEFAULT 0;"; /* by which its stream started tasks when it started */
 
-const char *const schema_steps[] = {schema_version_1, schema_version_2, schema_version_3, schema_version_4,
-                                    schema_version_5, schema_version_6};
+const char *const schema_steps[] = {schema_version_1, schema_version_2, schema_version_3,
+                                    schema_version_4, schema_version_5, schema_version_6};
 const size_t schema_step_count = sizeof(schema_steps) / sizeof(schema_steps[0]);
 
 /* An SQLite file's header: its magic words, and where the application id lies (big-endian). */

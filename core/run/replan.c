@@ -65,9 +65,8 @@ static struct plan *make_plan(const struct replan *replan, const struct plan_req
     const struct run_settings *settings = replan->settings;
     const int64_t *const *const *layer_ns = times_now(scenario, profiles_view(replan->profiles), request->now, arena);
     struct guard *guard = request->cancel ? NULL : guard_begin(settings, replan->run);
-    struct planner *planner =
-        planner_new_seeded(scenario, settings->catalogue, layer_ns, settings->seed,
-                           request->cancel ? request->cancel : settings->cancel, error);
+    struct planner *planner = planner_new_seeded(scenario, settings->catalogue, layer_ns, settings->seed,
+                                                 request->cancel ? request->cancel : settings->cancel, error);
     struct plan *plan = planner ? planner_plan(planner, &scenario->partitioner, error) : NULL;
     planner_free(planner);
     if (guard)
@@ -78,9 +77,8 @@ static struct plan *make_plan(const struct replan *replan, const struct plan_req
 static const uint32_t *keep_plan(struct replan *replan, const struct plan_request *request,
                                  const struct scenario *scenario, const struct plan *plan, struct error *error)
 {
-    const struct ledger_plan facts = {.number = request->number,
-                                      .asked_ns = request->at_ns,
-                                      .taken_ns = replan->is_virtual ? request->at_ns : -1};
+    const struct ledger_plan facts = {
+        .number = request->number, .asked_ns = request->at_ns, .taken_ns = replan->is_virtual ? request->at_ns : -1};
     if (ledger_run_plan(replan->settings->ledger, replan->run, plan, &facts, error) != 0)
         return NULL;
     log_info("run", "planned anew: predicted mean delay %.3f ms", plan->predicted_mean_ns / 1e6);

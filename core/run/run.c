@@ -68,7 +68,8 @@ static int make_plan(struct procedure *run, struct error *error)
                                       settings->seed, settings->cancel, error);
     run->plan = run->planner ? planner_plan(run->planner, &settings->scenario->partitioner, error) : NULL;
     guard_lift(guard);
-    return run->plan ? ledger_run_plan(settings->ledger, run->record.run, run->plan, &(struct ledger_plan){0}, error) : -1;
+    return run->plan ? ledger_run_plan(settings->ledger, run->record.run, run->plan, &(struct ledger_plan){0}, error)
+                     : -1;
 }
 
 static int probe_all(struct procedure *run, struct link_report (*reports)[2], struct error *error)

@@ -41,8 +41,7 @@ static void fill(struct stream_run *stream, struct placement *placement)
 {
     const struct local_way *way = &placement->way;
     placement->last_cut = way->hops[way->count - 1].cut;
-    placement->station_layer_ns =
-        stream->drive->world->station_layer_ns[stream->spec->model] + placement->last_cut;
+    placement->station_layer_ns = stream->drive->world->station_layer_ns[stream->spec->model] + placement->last_cut;
     placement->ups = NEW_ARRAY(struct payload_layout, way->count);
     for (uint32_t h = 0; h < way->count; h++) {
         payload_layout_make(&placement->ups[h], model_of(stream), way->hops[h].cut);

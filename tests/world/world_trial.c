@@ -76,12 +76,17 @@ void trial_end(struct trial *trial)
     free(scenario_file);
     ARRAY_FREE(&trial->tasks);
     ARRAY_FREE(&trial->samples);
+    ARRAY_FREE(&trial->taken);
 }
 
 int trial_open(struct trial *trial, struct error *error)
 {
-    const struct world_setup setup = {
-        .scenario = trial->scenario, .catalogue = trial->catalogue, .seed = 1, .cancel = &trial->cancel};
+    const struct world_setup setup = {.scenario = trial->scenario,
+                                      .catalogue = trial->catalogue,
+                                      .seed = 1,
+                                      .cancel = &trial->cancel,
+                                      .replan = trial->replan,
+                                      .replan_context = trial};
     trial->world = trial->kind->open(&setup, error);
     return trial->world ? 0 : -1;
 }
@@ -100,12 +105,18 @@ int trial_deploy(struct trial *trial, const uint32_t *cuts, struct error *error)
     }
     for (uint32_t i = 0; i < scenario->node_count; i++)
         by_node[i] = by_model;
-    int status = trial->kind->deploy(trial->world, cuts, by_node, error);
-    for (uint32_t i = 0; i < scenario->model_count; i++)
+    trial->layer_ns = by_node;
+    return trial->kind->deploy(trial->world, cuts, by_node, error);
+}
+
+static void free_times(struct trial *trial)
+{
+    const int64_t *const *by_model = trial->layer_ns ? trial->layer_ns[0] : NULL;
+    for (uint32_t i = 0; by_model && i < trial->scenario->model_count; i++)
         free((void *)(uintptr_t)by_model[i]);
-    free(by_model);
-    free(by_node);
-    return status;
+    free((void *)(uintptr_t)by_model);
+    free((void *)(uintptr_t)trial->layer_ns);
+    trial->layer_ns = NULL;
 }
 
 static void keep_task(void *context, const struct task_record *record)
@@ -134,9 +145,16 @@ static void keep_loss(void *context, uint32_t node, const char *cause)
     snprintf(trial->lost_cause, sizeof(trial->lost_cause), "%s", cause);
 }
 
+static void keep_taken(void *context, uint32_t plan, uint32_t stream, int64_t at_ns)
+{
+    struct trial *trial = context;
+    *ARRAY_ADD(&trial->taken) = (struct trial_taken){plan, stream, at_ns};
+}
+
 int trial_drive(struct trial *trial, struct error *error)
 {
-    const struct world_sink sink = {.context = trial, .task = keep_task, .sample = keep_sample, .node_lost = keep_loss};
+    const struct world_sink sink = {
+        .context = trial, .task = keep_task, .sample = keep_sample, .node_lost = keep_loss, .plan_taken = keep_taken};
     return trial->kind->drive(trial->world, &sink, error);
 }
 
@@ -145,6 +163,7 @@ void trial_close(struct trial *trial)
     if (trial->world)
         trial->kind->close(trial->world);
     trial->world = NULL;
+    free_times(trial);
 }
 
 int trial_run(struct trial *trial, uint32_t cut, struct error *error)

@@ -17,6 +17,12 @@ struct trial_task {
     char cause[512];
 };
 
+/* A plan came into force for a stream. */
+struct trial_taken {
+    uint32_t plan, stream;
+    int64_t at_ns;
+};
+
 struct trial {
     char folder[64]; /* of this trial's files */
     struct catalogue *catalogue;
@@ -26,9 +32,13 @@ struct trial {
     atomic_bool cancel;
     ARRAY_OF(struct trial_task) tasks;
     ARRAY_OF(struct node_sample) samples;
+    ARRAY_OF(struct trial_taken) taken;
     uint32_t nodes_lost;
     char lost_cause[512];
     void (*on_task)(struct trial *trial, const struct task_record *record); /* may be NULL */
+    /* World_setup.replan, with the trial as context; may be NULL. */
+    const uint32_t *(*replan)(void *trial, const struct plan_request *request, struct error *error);
+    const int64_t *const *const *layer_ns; /* what was deployed with */
 };
 
 /* `model` is the zoo's name; in the scenario's text its file is "model.onnx". Ends the process on a failure of its own. */
