@@ -350,6 +350,7 @@ static void print_figures(const struct run_summary *summary)
         print_streams(summary);
         print_phases(summary);
         print_total(summary);
+        report_print_plans(summary);
         print_energy(summary);
     } else {
         printf("No task was begun.\n");

@@ -197,8 +197,9 @@ json_t *report_json(const struct run_summary *summary, const char *ledger)
 {
     json_t *object = head_json(summary, ledger);
     const struct run_summary *only[] = {summary};
-    struct table *streams = report_streams(only, 1);
+    struct table *streams = report_streams(only, 1), *plans = report_plans(summary);
     json_object_set_new(object, "plan", plan_json(summary));
+    json_object_set_new(object, "plans", table_json(plans));
     json_object_set_new(object, "delay", delay_json(summary));
     set_real(object, "energy_per_task_j", summary->energy_j);
     json_object_set_new(object, "streams", table_json(streams));
@@ -207,6 +208,7 @@ json_t *report_json(const struct run_summary *summary, const char *ledger)
     json_object_set_new(object, "plugins", plugins_json(summary));
     json_object_set_new(object, "failures", failures_json(summary));
     json_object_set_new(object, "warnings", warnings_json(summary));
+    table_free(plans);
     table_free(streams);
     return object;
 }

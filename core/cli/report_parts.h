@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/cli/table.h"
 #include "core/ledger/query.h"
 
 double report_predicted_delay_ns(const struct stream_summary *stream); /* NAN without a plan */
@@ -16,6 +17,10 @@ bool report_has_tasks(const struct run_summary *summary);
 
 /* "3/11 after conv2"; free() it. `layer`: the last one on the device. */
 char *report_cut_text(bool planned, uint32_t cut, uint32_t layer_count, const char *layer);
+
+/* Each plan of a run. Printed only where there are several. */
+struct table *report_plans(const struct run_summary *summary);
+void report_print_plans(const struct run_summary *summary);
 
 /* What the reader must know before trusting the figures. */
 struct report_warnings {

@@ -9,6 +9,7 @@
 #include "core/base/memory.h"
 #include "core/base/nearest.h"
 #include "core/base/stats.h"
+#include "core/ledger/query_plans.h"
 #include "core/ledger/recorder.h"
 #include "core/ledger/store.h"
 
@@ -479,10 +480,11 @@ struct run_summary *query_run(struct ledger *ledger, int64_t run, struct error *
     struct sql *sql = &ledger->sql;
     pthread_mutex_lock(&ledger->database);
     bool read = read_run_row(sql, run, summary, error) == 0 && read_plan(sql, run, summary, error) == 0 &&
-                read_streams(sql, run, summary, error) == 0 && read_ways(sql, run, summary, error) == 0 &&
-                read_energy(sql, run, summary, error) == 0 && read_statistics(sql, run, summary, error) == 0 &&
-                read_links(sql, run, summary, error) == 0 && read_nodes(sql, run, summary, error) == 0 &&
-                read_plugins(sql, run, summary, error) == 0 && read_causes(sql, run, summary, error) == 0;
+                query_read_plans(sql, run, summary, error) == 0 && read_streams(sql, run, summary, error) == 0 &&
+                read_ways(sql, run, summary, error) == 0 && read_energy(sql, run, summary, error) == 0 &&
+                read_statistics(sql, run, summary, error) == 0 && read_links(sql, run, summary, error) == 0 &&
+                read_nodes(sql, run, summary, error) == 0 && read_plugins(sql, run, summary, error) == 0 &&
+                read_causes(sql, run, summary, error) == 0;
     pthread_mutex_unlock(&ledger->database);
     if (read)
         return summary;
@@ -549,6 +551,7 @@ void query_run_free(struct run_summary *summary)
         free(summary->causes[i].stream);
     }
     free(summary->causes);
+    free(summary->plans);
     free(summary);
 }
 

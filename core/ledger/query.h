@@ -86,12 +86,24 @@ struct cause_summary {
     uint64_t tasks;
 };
 
+/* One of a run's plans, and what came of the tasks that started by it and count. */
+struct plan_summary {
+    uint32_t plan; /* 0: the one that the run began with */
+    int64_t asked_ns; /* run clock: made for the conditions of that moment */
+    int64_t planning_ns;
+    double taken_ns; /* run clock: when the last stream began to start tasks by it; NAN: none did */
+    uint64_t streams_changed; /* whose cuts differ from those of the plan before */
+    double predicted_mean_ns;
+    uint64_t tasks_ok;
+    double mean_delay_ns; /* NAN: no such task */
+};
+
 struct run_summary {
     struct run_head head;
     char *scenario_text, *platform_version, *processor, *system;
     bool planned;
     int64_t planning_ns;
-    double predicted_total_ns, predicted_mean_ns, predicted_variance_ns2;
+    double predicted_total_ns, predicted_mean_ns, predicted_variance_ns2; /* of plan 0, as in the streams */
     double energy_j, predicted_energy_j; /* of a task; NAN: no node has a power model */
     double last_end_ns; /* of all tasks; NAN: there are none */
     struct delay_summary delay; /* over all streams */
@@ -100,7 +112,8 @@ struct run_summary {
     struct node_summary *nodes;
     struct plugin_summary *plugins;
     struct cause_summary *causes;
-    size_t stream_count, link_count, node_count, plugin_count, cause_count;
+    struct plan_summary *plans;
+    size_t stream_count, link_count, node_count, plugin_count, cause_count, plan_count;
 };
 
 /* The runs, newest first, at most `most` (0: all). -1 on error. End with query_runs_free. */

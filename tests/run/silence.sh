@@ -88,4 +88,33 @@ started=$SECONDS status=0
 wait $run || status=$?
 check "Ctrl-C ends planning that does not end" test $status = 1 -a $((SECONDS - started)) -lt 10
 check_text "and says so" '3 s after the request to stop' "$work/run.err"
+
+# ---- plans in mid-run
+check "in the local world a partitioner that does not return in mid-run fails the run" ends_within 30 1 \
+    run "$work/s.cfg" --plugin-path "$stuck" --set 'partitioner.plugin="sticks"' --set 'replan.every="300ms"'
+check_text "by name" "planning anew has not ended 2.* s after the tasks had \(run.silence\): partitioner 'sticks'" "$work/err"
+check "by then all tasks have gone well by the first plan" sh -c \
+    "$top_builddir/run-in-tree core/cli/napm result show --format json | jq -e '.status == \"failed\" and ([.streams[].tasks_ok] | add) == 200'"
+check "in the simulated one too, at the time limit" ends_within 30 1 run "$work/s.cfg" --world sim --plugin-path "$stuck" \
+    --set 'partitioner.plugin="sticks"' --set 'replan.every="300ms"' --set 'run.time_limit="2s"'
+check_text "by name" "planning has not ended within 2.* s \(run.time_limit\): partitioner 'sticks'" "$work/err"
+for world in sim local; do
+    check "$world: a new plan that is none fails the run" ends_within 30 1 run "$work/s.cfg" --world $world \
+        --plugin-path "$stuck" --set 'partitioner.plugin="strays"' --set 'replan.every="300ms"'
+    check_text "$world: by name" "planning anew: plugin strays .* misbehaves: its plan puts layer 0" "$work/err"
+done
+"$top_builddir/run-in-tree" core/cli/napm run "$work/s.cfg" --plugin-path "$stuck" --set 'partitioner.plugin="sticks"' \
+    --set 'replan.every="300ms"' --set streams.pi1.tasks=5000 --set streams.pi2.tasks=5000 >"$work/run.out" 2>"$work/run.err" &
+run=$!
+for _ in $(seq 200); do
+    [ "$(napm result show --format json 2>/dev/null | jq '[.streams[].tasks_ok] | add')" -gt 100 ] 2>/dev/null && break
+    sleep 0.05
+done
+kill -INT $run
+started=$SECONDS status=0
+wait $run || status=$?
+check "Ctrl-C while a new plan does not end: the run ends" test $status = 1 -a $((SECONDS - started)) -lt 15
+check_text "as stopped" 'stopped by the user' "$work/run.err"
+check "and what was done is kept" sh -c \
+    "$top_builddir/run-in-tree core/cli/napm result show --format json | jq -e '.status == \"stopped\" and ([.streams[].tasks_ok] | add) > 100'"
 done_testing

@@ -140,6 +140,5 @@ refused "a profile that is no JSON" 'broken\.json:[12]: .*napm profile MODEL' pr
 check_status "nor is it planned with" 2 napm plan profile.cfg --set nodes.pi.profile=broken.json
 check_status "where times are measured it does not matter" 0 \
     napm run profile.cfg --world local --set nodes.pi.profile=broken.json --set streams.pi.tasks=1
-refused "new plans in the local world" 'base\.cfg: .*replan.*--world sim' base.cfg --world local --set replan.every=1s
 refused "a world that does not exist" 'mars' base.cfg --world mars
 done_testing
