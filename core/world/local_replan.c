@@ -222,20 +222,11 @@ static void post_prepare(struct drive *drive)
     }
 }
 
-static bool is_way_lost(const struct stream_run *stream)
-{
-    const struct local_way *way = &stream->now->way;
-    for (uint32_t h = 0; h < way->count; h++)
-        if (stream->drive->world->nodes[way->hops[h].node].peer.lost)
-            return true;
-    return false;
-}
-
 /* What the plan means for a stream: nothing new, a placement that there is, or one that its nodes have to prepare. */
 static int place_stream(struct stream_run *stream, const uint32_t *cuts, uint32_t plan, struct error *error)
 {
     struct placement *known = placement_find(stream, cuts);
-    if (is_way_lost(stream))
+    if (stream->ended) /* all its tasks were started, or a node of its way was lost */
         return 0;
     if (known) {
         placement_take(stream, known, plan);

@@ -203,6 +203,25 @@ static void test_segments_are_shared_and_executions_come_back(void **state)
     compute_close(compute);
 }
 
+static void test_a_segment_goes_when_all_have_given_it_up(void **state)
+{
+    struct bench *bench = *state;
+    struct error error = {0};
+    struct compute *compute = open_reference(bench, 1, NULL);
+    struct compute_model *prepared = compute_prepare(compute, bench->model, &error);
+    struct compute_segment *one = compute_segment(prepared, 1, bench->layers, &error);
+    struct compute_segment *other = compute_segment(prepared, 2, bench->layers, &error);
+    compute_execution_put(compute_execution_take(one, &error));
+    assert_ptr_equal(compute_segment(prepared, 1, bench->layers, &error), one);
+    compute_segment_give_up(one);
+    assert_ptr_equal(compute_segment(prepared, 1, bench->layers, &error), one); /* it was asked for twice */
+    compute_segment_give_up(one);
+    compute_segment_give_up(one); /* the sanitizers see that it is freed, and only once */
+    assert_ptr_equal(compute_segment(prepared, 2, bench->layers, &error), other);
+    assert_non_null(compute_segment(prepared, 1, bench->layers, &error));
+    compute_close(compute);
+}
+
 static void test_inputs_at_any_address_will_do(void **state)
 {
     struct bench *bench = *state;
@@ -430,6 +449,7 @@ int main(void)
         cmocka_unit_test(test_work_that_sleeps_is_not_lengthened),
         cmocka_unit_test(test_split_runs_equal_the_whole_run_bit_for_bit),
         cmocka_unit_test(test_segments_are_shared_and_executions_come_back),
+        cmocka_unit_test(test_a_segment_goes_when_all_have_given_it_up),
         cmocka_unit_test(test_inputs_at_any_address_will_do),
         cmocka_unit_test(test_a_profile_at_an_eighth_of_the_speed_takes_longer),
         cmocka_unit_test(test_a_stop_ends_a_run_between_layers),

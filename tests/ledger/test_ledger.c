@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <math.h>
 
 #include "core/base/clock.h"
 #include "core/base/file.h"
@@ -173,6 +174,54 @@ static void digest_of(const char *path, char digest[FILE_DIGEST_BYTES])
 }
 
 /* ---- writing and reading ---- */
+
+static void every_plan_of_a_run_is_kept_with_what_came_of_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct error error = {0};
+    struct ledger *ledger = open_fine(fixture->db);
+    int64_t run = begin_run(ledger, fixture);
+    uint32_t cuts[] = {2}, other_cuts[] = {1};
+    uint64_t cut_bytes[] = {2048};
+    struct napm_phases predicted[] = {{1, 2, 3, 4, 5}};
+    struct plan plan = {.partitioner = "p 1",
+                        .stream_count = 1,
+                        .cuts = cuts,
+                        .cut_bytes = cut_bytes,
+                        .predicted = predicted,
+                        .predicted_mean_ns = 15,
+                        .planning_ns = 99};
+    assert_int_equal(ledger_run_plan(ledger, run, &plan, &(struct ledger_plan){0}, &error), 0);
+    assert_int_equal(ledger_run_plan(ledger, run, &plan, &(struct ledger_plan){1, 500, -1}, &error), 0);
+    plan.cuts = other_cuts;
+    plan.predicted_mean_ns = 25;
+    assert_int_equal(ledger_run_plan(ledger, run, &plan, &(struct ledger_plan){2, 900, -1}, &error), 0);
+    assert_int_equal(ledger_run_plan(ledger, run, &plan, &(struct ledger_plan){2, 900, -1}, &error), -1);
+    assert_int_equal(ledger_run_plan_taken(ledger, run, 2, 0, 950, &error), 0);
+    for (uint64_t i = 0; i < 6; i++) {
+        struct task_record task = task_number(i, NULL);
+        task.layer_count = 0;
+        task.plan = i < 4 ? 0 : 2;
+        task.warmup = i == 0;
+        assert_int_equal(ledger_run_task(ledger, run, &task, &error), 0);
+    }
+    assert_int_equal(ledger_run_end(ledger, run, "done", NULL, &error), 0);
+    struct run_summary *summary = query_run(ledger, run, &error);
+    assert_non_null(summary);
+    assert_true(summary->predicted_mean_ns == 15);
+    assert_int_equal(summary->streams[0].cut, 2);
+    assert_int_equal(summary->plan_count, 3);
+    assert_int_equal(summary->plans[0].tasks_ok, 3);
+    assert_int_equal(summary->plans[1].asked_ns, 500);
+    assert_true(isnan(summary->plans[1].taken_ns) && isnan(summary->plans[1].mean_delay_ns));
+    assert_int_equal(summary->plans[1].streams_changed, 0);
+    assert_int_equal(summary->plans[2].streams_changed, 1);
+    assert_true(summary->plans[2].taken_ns == 950 && summary->plans[2].predicted_mean_ns == 25);
+    assert_int_equal(summary->plans[2].tasks_ok, 2);
+    query_run_free(summary);
+    assert_int_equal(rows_of(ledger, run, "plan"), 3);
+    ledger_close(ledger);
+}
 
 static void a_run_is_read_back_with_its_statistics(void **state)
 {
@@ -547,7 +596,7 @@ static void a_step_that_fails_leaves_the_version_it_found(void **state)
     free(path);
 }
 
-/* A ledger as version 1 made it, with one run and one link. */
+/* A ledger as version 1 made it, with one run, one link and a plan. */
 static void make_version_1(const char *path)
 {
     struct error error = {0};
@@ -558,13 +607,17 @@ static void make_version_1(const char *path)
                                 "PRAGMA journal_mode = WAL;"
                                 "INSERT INTO run VALUES (1, 'done', NULL, 's', 's.cfg', '', 'local', 1, 0, 5, 6, '0', "
                                 "'h', 'p', 's', 1, 1, 1, 1, 'm');"
-                                "INSERT INTO run_link VALUES (1, 0, 'up', 'pi1', NULL, 1e6, 1e6, 2, 3, 'shaping')",
+                                "INSERT INTO run_link VALUES (1, 0, 'up', 'pi1', NULL, 1e6, 1e6, 2, 3, 'shaping');"
+                                "INSERT INTO run_stream (run, stream, name, device, model, model_hash, layer_count, "
+                                "task_count, deadline_ns, priority) VALUES (1, 0, 'pi1', 'pi1', 'm', 'h', 9, 1, 0, 0);"
+                                "INSERT INTO plan VALUES (1, 'p 1', 7, 20, 15, 0);"
+                                "INSERT INTO plan_stream VALUES (1, 0, 4, 2048, 1, 2, 3, 4, 5)",
                                 &error),
                      0);
     sql_close(&sql);
 }
 
-static void expect_old_link(struct ledger *ledger)
+static void expect_old_rows(struct ledger *ledger)
 {
     struct error error = {0};
     struct run_summary *summary = query_run(ledger, 1, &error);
@@ -572,8 +625,15 @@ static void expect_old_link(struct ledger *ledger)
     assert_int_equal(summary->link_count, 1);
     assert_int_equal(summary->links[0].achieved_delay_ns, 3);
     assert_int_equal(summary->links[0].jitter_ns, 0);
+    assert_true(summary->planned && summary->predicted_mean_ns == 15);
+    assert_int_equal(summary->plan_count, 1);
+    assert_int_equal(summary->plans[0].planning_ns, 7);
+    assert_true(summary->plans[0].taken_ns == 0);
+    assert_int_equal(summary->streams[0].cut, 4);
+    assert_true(summary->streams[0].predicted_ns[PHASE_RETURN] == 5);
     query_run_free(summary);
     assert_int_equal(rows_of(ledger, 1, "links"), 1);
+    assert_int_equal(rows_of(ledger, 1, "plan"), 1);
 }
 
 static void a_ledger_of_version_1_can_be_read_without_being_changed_and_written_once_migrated(void **state)
@@ -587,13 +647,13 @@ static void a_ledger_of_version_1_can_be_read_without_being_changed_and_written_
     struct ledger *ledger = ledger_open_readonly(path, &error);
     assert_non_null(ledger);
     assert_string_equal(ledger_path(ledger), path);
-    expect_old_link(ledger);
+    expect_old_rows(ledger);
     ledger_close(ledger);
     digest_of(path, after);
     assert_string_equal(before, after);
 
     ledger = open_fine(path);
-    expect_old_link(ledger);
+    expect_old_rows(ledger);
     int64_t run = begin_run(ledger, fixture);
     struct link_report report = {.link = 0, .direction = LINK_UP, .method = "shaping"};
     assert_int_equal(ledger_run_link(ledger, run, &report, &error), 0);
@@ -636,6 +696,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(a_run_is_read_back_with_its_statistics),
+        CASE(every_plan_of_a_run_is_kept_with_what_came_of_it),
         CASE(every_kind_of_rows_can_be_read_and_others_are_refused_by_name),
         CASE(a_full_queue_loses_nothing),
         CASE(tasks_reach_the_file_without_being_flushed),

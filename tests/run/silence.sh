@@ -114,7 +114,7 @@ kill -INT $run
 started=$SECONDS status=0
 wait $run || status=$?
 check "Ctrl-C while a new plan does not end: the run ends" test $status = 1 -a $((SECONDS - started)) -lt 15
-check_text "as stopped" 'stopped by the user' "$work/run.err"
+check_text "as stopped" 'stopped by Ctrl-C' "$work/run.err"
 check "and what was done is kept" sh -c \
     "$top_builddir/run-in-tree core/cli/napm result show --format json | jq -e '.status == \"stopped\" and ([.streams[].tasks_ok] | add) > 100'"
 done_testing
