@@ -7,8 +7,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include <xxhash.h>
 
+#include "agent/part.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
@@ -26,8 +26,6 @@ struct source {
     uint32_t model;
     char *path, *hash;
 };
-
-struct part;
 
 struct job {
     enum job_kind kind;
@@ -47,25 +45,6 @@ struct input {
     uint64_t payload_bytes;
     uint8_t *tensors;
     bool came;
-};
-
-/* A part of a stream: its segment, and all that a task of it needs. */
-struct part {
-    struct part *next;
-    struct engine *engine;
-    uint32_t stream, number, layer_count;
-    bool on_the_way; /* its tensors come with each task */
-    bool ends_here, sends_result; /* the segment ends with the last layer */
-    struct compute_segment *segment;
-    struct compute_execution *execution;
-    const struct napm_model *model;
-    uint8_t *incoming; /* the room that is being filled with the tensors of a task on its way */
-    ARRAY_OF(uint8_t *) free_rooms;
-    uint64_t arriving_payload_bytes, result_payload_bytes;
-    const void **arriving, **leaving;
-    uint64_t *leaving_bytes;
-    uint32_t leaving_count;
-    int64_t *layer_ns;
 };
 
 struct pending {
@@ -223,37 +202,6 @@ static int do_profile(struct engine *engine, const struct job *job, struct error
     return status;
 }
 
-/* Places of the tensors in a payload: one after the other, each padded. Returns the payload's size. */
-static uint64_t place_tensors(const struct napm_model *view, const uint32_t *tensors, uint32_t count, uint8_t *payload,
-                              const void **places)
-{
-    uint64_t at = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if (places)
-            places[i] = payload + at;
-        at += frame_padded(view->tensors[tensors[i]]->bytes);
-    }
-    return at;
-}
-
-static uint64_t result_payload_bytes(const struct model *model)
-{
-    const struct napm_model *view = model_view(model);
-    uint64_t bytes;
-    uint32_t *tensors = NEW_ARRAY(uint32_t, view->tensor_count);
-    uint32_t count = model_cut(model, view->layer_count, &bytes, tensors);
-    uint64_t payload = place_tensors(view, tensors, count, NULL, NULL);
-    free(tensors);
-    return payload;
-}
-
-/* Where the tensors of the next task are. */
-static void point_at(struct part *part, uint8_t *payload)
-{
-    const struct model_part *what = compute_segment_part(part->segment);
-    place_tensors(part->model, what->arriving, what->arriving_count, payload, part->arriving);
-}
-
 /* With the lock held. */
 static struct input *find_input(const struct work *work, uint32_t stream)
 {
@@ -308,72 +256,28 @@ static int give_input(struct work *work, struct part *part, struct error *error)
         tensors = input ? input->tensors : NULL;
     }
     if (tensors)
-        point_at(part, tensors);
+        part_point_at(part, tensors);
     return tensors ? 0 : -1;
 }
 
-/* With the segment there. */
-static void size_part(struct part *part, const struct model *model)
+static struct part *set_up_part(struct engine *engine, const Wire__StreamPlan *plan, struct error *error)
 {
-    const struct model_part *what = compute_segment_part(part->segment);
-    part->layer_ns = NEW_ARRAY(int64_t, part->layer_count);
-    part->arriving = NEW_ARRAY(const void *, what->arriving_count);
-    part->leaving = NEW_ARRAY(const void *, what->leaving_count);
-    part->leaving_bytes = NEW_ARRAY(uint64_t, what->leaving_count);
-    part->leaving_count = what->leaving_count;
-    for (uint32_t i = 0; i < what->leaving_count; i++)
-        part->leaving_bytes[i] = part->model->tensors[what->leaving[i]]->bytes;
-    part->arriving_payload_bytes = place_tensors(part->model, what->arriving, what->arriving_count, NULL, NULL);
-    part->result_payload_bytes = result_payload_bytes(model);
-}
-
-static int set_up_part(struct engine *engine, struct part *part, const Wire__StreamPlan *plan, struct error *error)
-{
-    struct model *model = model_at(engine->work, plan->model, error);
-    struct compute_model *prepared = model ? compute_prepare(engine->compute, model, error) : NULL;
-    if (!prepared)
-        return -1;
-    const struct napm_model *view = model_view(model);
-    if (plan->cut > view->layer_count || plan->first > plan->cut)
-        return error_set(error, ERROR_RUN, "layers from %u to cut %u of a model with %u layers", plan->first, plan->cut,
-                         view->layer_count);
+    const struct model *model = model_at(engine->work, plan->model, error);
+    struct part *part = model ? part_new(engine->compute, model, plan, error) : NULL;
+    if (!part)
+        return NULL;
     part->engine = engine;
-    part->stream = plan->stream;
-    part->number = plan->part;
-    part->model = view;
-    part->layer_count = plan->cut - plan->first;
-    part->on_the_way = plan->on_the_way;
-    part->ends_here = plan->cut == view->layer_count;
-    part->sends_result = plan->result_to_station || (plan->on_the_way && plan->result_returns);
-    part->segment = compute_segment(prepared, plan->first, plan->cut, error);
-    part->execution = part->segment ? compute_execution_take(part->segment, error) : NULL;
-    if (!part->execution)
-        return -1;
-    size_part(part, model);
-    return give_input(engine->work, part, error);
-}
-
-static void free_part(struct part *part)
-{
-    compute_execution_put(part->execution);
-    if (part->segment)
-        compute_segment_give_up(part->segment);
-    free(part->layer_ns);
-    free(part->arriving);
-    free(part->leaving);
-    free(part->leaving_bytes);
-    free(part->incoming);
-    for (size_t k = 0; k < part->free_rooms.count; k++)
-        free(part->free_rooms.items[k]);
-    ARRAY_FREE(&part->free_rooms);
-    free(part);
+    if (give_input(engine->work, part, error) == 0)
+        return part;
+    part_free(part);
+    return NULL;
 }
 
 static void free_parts(struct part *parts)
 {
     while (parts) {
         struct part *next = parts->next;
-        free_part(parts);
+        part_free(parts);
         parts = next;
     }
 }
@@ -383,13 +287,13 @@ static struct part *set_up_parts(struct engine *engine, const struct job *job, s
 {
     struct part *parts = NULL;
     for (size_t i = 0; i < job->plan_count; i++) {
-        struct part *part = NEW(struct part);
-        part->next = parts;
-        parts = part;
-        if (set_up_part(engine, part, &job->plans[i], error)) {
+        struct part *part = set_up_part(engine, &job->plans[i], error);
+        if (!part) {
             free_parts(parts);
             return NULL;
         }
+        part->next = parts;
+        parts = part;
     }
     return parts;
 }
@@ -407,19 +311,10 @@ static void publish(struct work *work, struct engine *engine, struct part *parts
     pthread_mutex_unlock(&work->lock);
 }
 
-static int compute_task(struct part *part, struct error *error)
-{
-    if (compute_start(part->execution, part->arriving, error) ||
-        compute_run(part->execution, part->layer_count, part->layer_ns, error) ||
-        compute_outputs(part->execution, part->leaving, error))
-        return -1;
-    return 0;
-}
-
 static int warm_up(struct part *parts, struct error *error)
 {
     for (; parts; parts = parts->next)
-        if (compute_task(parts, error))
+        if (part_compute(parts, error))
             return -1;
     return 0;
 }
@@ -511,7 +406,7 @@ static int do_give_up(struct engine *engine, struct part *part)
     pthread_mutex_lock(&work->lock);
     engine->part_count--;
     pthread_mutex_unlock(&work->lock);
-    free_part(part);
+    part_free(part);
     return 0;
 }
 
@@ -557,14 +452,6 @@ static void do_job(struct engine *engine, struct job *job)
 
 /* ---- tasks, on an engine's thread */
 
-static uint64_t digest_of(const struct part *part)
-{
-    uint64_t digest = 0;
-    for (uint32_t i = 0; i < part->leaving_count; i++)
-        digest = XXH3_64bits_withSeed(part->leaving[i], (size_t)part->leaving_bytes[i], digest);
-    return digest;
-}
-
 /* With the lock held. */
 static void free_room(const struct pending *task)
 {
@@ -577,7 +464,7 @@ static void do_task(struct work *work, const struct pending *task)
     struct part *part = task->part;
     struct error error = {0};
     if (task->room)
-        point_at(part, task->room);
+        part_point_at(part, task->room);
     while (clock_now_ns() < task->due_ns)
         ;
     struct frame_header header = {.kind = FRAME_TASK,
@@ -586,14 +473,14 @@ static void do_task(struct work *work, const struct pending *task)
                                   .layer_count = part->layer_count,
                                   .due_ns = task->due_ns,
                                   .started_ns = clock_now_ns()};
-    int status = compute_task(part, &error);
+    int status = part_compute(part, &error);
     header.ended_ns = clock_now_ns();
     if (status) {
         answer_task_failed(work, part->stream, task->task, &error);
         return;
     }
     if (part->ends_here)
-        header.digest = digest_of(part);
+        header.digest = part_digest(part);
     bool sends = !part->ends_here || part->sends_result;
     if (data_send(work->data, &header, part->layer_ns, part->leaving, part->leaving_bytes,
                   sends ? part->leaving_count : 0, &error))
