@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The local world's changes while tasks run: links are shaped anew, nodes paced anew, devices leave and
- * return, plans are due. */
+/*
+ * The local world's changes while tasks run: links are shaped anew, nodes paced anew, devices leave and return, plans
+ * are due.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
