@@ -78,6 +78,7 @@ static const struct table_column stream_columns[] = {
     {"deadline_misses", "missed", TABLE_COUNT},
     {"way", "layers on the way", TABLE_TEXT},
     {"energy_per_task_j", "energy a task", TABLE_ENERGY},
+    {"sending_per_task_j", "for sending", TABLE_ENERGY},
 };
 
 static void add_stream(struct table *table, int64_t run, const struct stream_summary *stream)
@@ -114,6 +115,7 @@ static void add_stream(struct table *table, int64_t run, const struct stream_sum
     table_number(table, stream->deadline_ns ? (double)stream->deadline_misses : NAN);
     table_text(table, stream->way);
     table_number(table, stream->energy_j);
+    table_number(table, stream->sending_j);
 }
 
 struct table *report_streams(const struct run_summary *const *summaries, size_t count)

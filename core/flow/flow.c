@@ -21,7 +21,9 @@ static struct task *take_task(struct flow *flow)
         flow->chunks = memory_resize(flow->chunks, flow->chunk_count + 1, sizeof(*flow->chunks));
         flow->chunks[flow->chunk_count++] = chunk;
         flow->next_chunk = 2 * count;
+        struct flow_passage *passages = NEW_ARRAY(struct flow_passage, count * flow->most_relays);
         for (size_t i = 0; i < count; i++) {
+            chunk[i].record.passages = passages + i * flow->most_relays;
             chunk[i].next = flow->pool;
             flow->pool = &chunk[i];
         }
@@ -166,10 +168,12 @@ void flow_compute_first(struct flow *flow, uint32_t number)
         return;
     const int64_t *until_ns = stream_of(flow, task)->hops[task->hop].until_ns;
     uint32_t first = task->hop > 0 ? task->record.cuts[task->hop - 1] : 0;
-    if (task->hop > 0)
+    if (task->hop > 0) {
         task->record.queue_ns += flow->now_ns - task->since_ns;
-    else
+        task->record.passages[task->hop - 1].began_ns = flow->now_ns;
+    } else {
         task->record.device_wait_ns = flow->now_ns - task->since_ns;
+    }
     task->since_ns = flow->now_ns;
     expect(flow, flow->first_device + number,
            flow->now_ns + computing_ns(node, until_ns[task->record.cuts[task->hop]] - until_ns[first]));
@@ -266,6 +270,8 @@ static int arrive_above(struct flow *flow, struct task *task)
     task->since_ns = flow->now_ns;
     if (++task->hop == stream->hop_count)
         return enter_station(flow, task);
+    struct flow_passage *passage = &task->record.passages[task->hop - 1];
+    passage->came_ns = passage->began_ns = passage->left_ns = flow->now_ns;
     bool forwards = task->record.cuts[task->hop] == task->record.cuts[task->hop - 1];
     return forwards ? leave_hop(flow, task) : enter_hop(flow, task);
 }
@@ -273,6 +279,8 @@ static int arrive_above(struct flow *flow, struct task *task)
 static int arrive_below(struct flow *flow, struct task *task)
 {
     task->record.return_ns += flow->now_ns - task->since_ns;
+    if (task->hop > 0)
+        task->record.passages[task->hop - 1].back_ns = flow->now_ns;
     return go_down(flow, task);
 }
 
@@ -315,7 +323,7 @@ static void begin_record(struct flow_task *record, uint32_t stream, uint64_t num
     record->started_ns = record->ended_ns = now_ns;
     record->local_ns = record->transmit_ns = record->queue_ns = record->remote_ns = record->return_ns = 0;
     record->device_wait_ns = record->station_ns = record->station_work_ns = 0;
-    record->energy_j = 0;
+    record->energy_j = record->sending_j = 0;
     record->failure = NULL;
 }
 
@@ -327,6 +335,8 @@ static int start_task(struct flow *flow, uint32_t stream)
     begin_record(&task->record, stream, state->started++, flow->now_ns);
     task->record.cuts = flow->cuts + flow->first_cut[stream];
     task->record.plan = flow->plan;
+    for (uint32_t i = 0; i + 1 < flow->setup.streams[stream].hop_count; i++)
+        task->record.passages[i] = (struct flow_passage){-1, -1, -1, -1};
     task->since_ns = flow->now_ns;
     task->hop = 0;
     task->dead = false;
@@ -352,10 +362,12 @@ static int end_device_segment(struct flow *flow, uint32_t node)
         flow_put_back(flow, task);
         return 0;
     }
-    if (task->hop == 0)
+    if (task->hop == 0) {
         task->record.local_ns = flow->now_ns - task->record.started_ns;
-    else
+    } else {
         task->record.remote_ns += flow->now_ns - task->since_ns;
+        task->record.passages[task->hop - 1].left_ns = flow->now_ns;
+    }
     return leave_hop(flow, task);
 }
 
@@ -620,8 +632,11 @@ struct flow *flow_new(const struct flow_setup *setup)
     heap_init(&flow->events, flow->first_stream + setup->stream_count, false);
     flow->streams = NEW_ARRAY(struct stream_state, setup->stream_count);
     flow->first_cut = NEW_ARRAY(uint32_t, setup->stream_count + 1);
-    for (uint32_t i = 0; i < setup->stream_count; i++)
-        flow->first_cut[i + 1] = flow->first_cut[i] + setup->streams[i].hop_count;
+    for (uint32_t i = 0; i < setup->stream_count; i++) {
+        uint32_t hops = setup->streams[i].hop_count;
+        flow->first_cut[i + 1] = flow->first_cut[i] + hops;
+        flow->most_relays = hops - 1 > flow->most_relays ? hops - 1 : flow->most_relays;
+    }
     flow->nodes = NEW_ARRAY(struct node_state, setup->node_count);
     for (uint32_t i = 0; setup->variation && i < setup->node_count; i++)
         flow->nodes[i].variation = setup->variation[i];
@@ -636,8 +651,10 @@ void flow_free(struct flow *flow)
 {
     if (!flow)
         return;
-    for (size_t i = 0; i < flow->chunk_count; i++)
+    for (size_t i = 0; i < flow->chunk_count; i++) {
+        free(flow->chunks[i][0].record.passages);
         free(flow->chunks[i]);
+    }
     free(flow->chunks);
     heap_free(&flow->events);
     link_net_free(flow->net);

@@ -66,6 +66,13 @@ struct flow_setup {
     const double *variation;
 };
 
+/* What came of a task at a relay. */
+struct flow_passage {
+    int64_t came_ns; /* its tensors were there; -1: never, a node before it made the result */
+    int64_t began_ns, left_ns; /* it began to compute; it was done and sent: both came_ns where it only forwards */
+    int64_t back_ns; /* the result was there on its way back; -1: never */
+};
+
 /* A task that has ended: valid during the call. Phases add up to ended_ns - started_ns, unless it failed. */
 struct flow_task {
     uint32_t stream;
@@ -78,7 +85,8 @@ struct flow_task {
     int64_t station_work_ns; /* its share of that: less where it ran in a batch */
     const uint32_t *cuts; /* those that it ran with, by hop: see flow_run */
     uint32_t plan; /* how often the cuts had changed at its start */
-    double energy_j; /* the driver's to add up; 0 at the start */
+    struct flow_passage *passages; /* by hop, from the first relay on */
+    double energy_j, sending_j; /* the driver's to add up; 0 at the start */
     const char *failure; /* NULL: it has a result */
 };
 

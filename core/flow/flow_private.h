@@ -66,6 +66,7 @@ struct flow {
     struct task *pool;
     struct task **chunks;
     size_t chunk_count, next_chunk;
+    uint32_t most_relays; /* of any way */
     bool interrupted; /* the last run left tasks lying about */
     uint32_t *passing, *first_passing; /* streams by the nodes of their ways; NULL: not needed yet */
     /* of the run going on */

@@ -310,7 +310,7 @@ static int read_means(struct sql *sql, int64_t run, struct stream_summary *strea
     sqlite3_stmt *row = sql_query(
         sql, error,
         "SELECT avg(local_ns), avg(transmit_ns), avg(queue_ns), avg(remote_ns), avg(return_ns), avg(device_wait_ns), "
-        "avg(device_compute_ns), avg(station_compute_ns), avg(energy_j) FROM task "
+        "avg(device_compute_ns), avg(station_compute_ns), avg(energy_j), avg(sending_j) FROM task "
         "WHERE run = ? AND stream = ? AND status = 'ok' AND NOT warmup",
         "ii", run, (int64_t)stream->stream);
     int found = row ? sql_row(sql, row, error) : -1;
@@ -322,6 +322,7 @@ static int read_means(struct sql *sql, int64_t run, struct stream_summary *strea
     stream->device_compute_ns = real_or_nan(row, 6);
     stream->station_compute_ns = real_or_nan(row, 7);
     stream->energy_j = real_or_nan(row, 8);
+    stream->sending_j = real_or_nan(row, 9);
     sqlite3_reset(row);
     return 0;
 }
@@ -559,6 +560,7 @@ void query_run_free(struct run_summary *summary)
 
 const struct query_rows query_row_kinds[] = {
     {"tasks", "every task: its delay, the five phases, bytes, slices"},
+    {"hops", "what came of every task at the devices on its way: when it came, began, left, and came back"},
     {"layers", "the time of every layer of every task"},
     {"samples", "processor, memory and traffic of every node over time"},
     {"plan", "each stream's cut and predicted phases, of every plan of the run"},
@@ -572,8 +574,12 @@ static const char *const row_queries[] = {
     "SELECT s.name AS stream, s.device, t.task, t.status, t.cause, t.cut, t.warmup, t.started_ns, t.ended_ns, "
     "t.delay_ns, "
     "t.local_ns, t.transmit_ns, t.queue_ns, t.remote_ns, t.return_ns, t.device_wait_ns, t.device_compute_ns, "
-    "t.station_compute_ns, t.up_bytes, t.down_bytes, t.slices, t.energy_j, t.plan FROM task t JOIN run_stream s "
+    "t.station_compute_ns, t.up_bytes, t.down_bytes, t.slices, t.energy_j, t.plan, t.sending_j FROM task t JOIN "
+    "run_stream s "
     "ON s.run = t.run AND s.stream = t.stream WHERE t.run = ? ORDER BY t.stream, t.task",
+    "SELECT s.name AS stream, h.task, h.hop, n.name AS node, h.cut, h.came_ns, h.began_ns, h.left_ns, h.back_ns FROM "
+    "task_hop h JOIN run_stream s ON s.run = h.run AND s.stream = h.stream LEFT JOIN run_node n ON n.run = h.run AND "
+    "n.node = h.node WHERE h.run = ? ORDER BY h.stream, h.task, h.hop",
     "SELECT s.name AS stream, x.task, x.layer, l.name AS layer_name, CASE WHEN x.layer < t.cut THEN s.device ELSE "
     "coalesce((SELECT w.name FROM plan_hop h JOIN run_node w ON w.run = h.run AND w.node = h.node WHERE h.run = x.run "
     "AND h.stream = x.stream AND h.plan = t.plan AND h.cut > x.layer ORDER BY h.hop LIMIT 1), n.name) END AS node, "

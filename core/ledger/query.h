@@ -50,7 +50,7 @@ struct stream_summary {
     struct delay_summary delay;
     double phase_ns[PHASE_COUNT]; /* means */
     double device_wait_ns, device_compute_ns, station_compute_ns; /* means */
-    double energy_j; /* mean, of all nodes; NAN: not known */
+    double energy_j, sending_j; /* means, of all nodes; sending_j is a part of energy_j; NAN: not known */
     uint64_t deadline_misses; /* of tasks that count */
     int64_t deadline_ns; /* 0: none */
 };
@@ -129,7 +129,8 @@ void query_run_free(struct run_summary *summary);
 
 /*
  * Calls `task` for every task of a run that has ended. `by`: QUERY_BY_STREAM, in the order of stream and number, or a
- * phase: only tasks that are ok, by when that phase began. Layer times and digests are not read. `task` must not use the
+ * phase: only tasks that are ok, by when that phase began. Layer times and digests are not read. Of the devices on a
+ * task's way those are read that it came to. `task` must not use the
  * ledger; where it returns other than 0 the reading ends. Returns 0, or -1 on error or where `task` ended it.
  */
 enum { QUERY_BY_STREAM = PHASE_COUNT };
@@ -142,7 +143,7 @@ int query_samples(struct ledger *ledger, int64_t run, int (*sample)(void *contex
 
 /* What of a run can be given out row by row. */
 struct query_rows {
-    const char *name; /* "tasks", "layers", "samples", "plan", "links", "nodes", "plugins" */
+    const char *name; /* "tasks", "hops", "layers", "samples", "plan", "links", "nodes", "plugins" */
     const char *summary;
 };
 extern const struct query_rows query_row_kinds[];

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading a run's tasks and samples one by one, as they were recorded. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "core/base/memory.h"
 #include "core/ledger/query.h"
 #include "core/ledger/store.h"
 
 #define TASKS                                                                                                          \
     "SELECT stream, task, status, cause, cut, warmup, started_ns, ended_ns, local_ns, transmit_ns, queue_ns, "         \
     "remote_ns, return_ns, device_wait_ns, device_compute_ns, station_compute_ns, up_bytes, down_bytes, slices, "      \
-    "energy_j, plan "                                                                                                  \
+    "energy_j, plan, sending_j "                                                                                       \
     "FROM task WHERE run = ? "
 #define PHASES_FROM(start) TASKS "AND status = 'ok' ORDER BY " start ", stream, task"
 
@@ -20,6 +22,9 @@ static const char *const task_queries[] = {
     [PHASE_RETURN] = PHASES_FROM("started_ns + local_ns + transmit_ns + queue_ns + remote_ns"),
     [QUERY_BY_STREAM] = TASKS "ORDER BY stream, task",
 };
+
+/* Over other devices, queue and remote began there; the order in which the station ended tasks is near that at each node. */
+static const char by_station_end[] = PHASES_FROM("ended_ns - return_ns");
 
 static enum task_status status_of(const char *text)
 {
@@ -47,10 +52,44 @@ static struct task_record task_of(sqlite3_stmt *row)
         .slices = (uint32_t)sqlite3_column_int64(row, 18),
         .energy_j = sqlite3_column_type(row, 19) == SQLITE_NULL ? -1 : sqlite3_column_double(row, 19),
         .plan = (uint32_t)sqlite3_column_int64(row, 20),
+        .sending_j = sqlite3_column_type(row, 21) == SQLITE_NULL ? -1 : sqlite3_column_double(row, 21),
     };
     for (int phase = 0; phase < PHASE_COUNT; phase++)
         task.phase_ns[phase] = sqlite3_column_int64(row, 8 + phase);
     return task;
+}
+
+typedef ARRAY_OF(struct task_hop) hop_list;
+
+/* Looked up task by task, whatever the order of the tasks. A device that the task never came to has no row. */
+static int read_hops(struct sql *sql, int64_t run, const struct task_record *task, hop_list *hops, struct error *error)
+{
+    sqlite3_stmt *rows = sql_query(sql, error,
+                                   "SELECT node, cut, came_ns, began_ns, left_ns, coalesce(back_ns, -1) FROM task_hop "
+                                   "WHERE run = ? AND stream = ? AND task = ? ORDER BY hop",
+                                   "iii", run, (int64_t)task->stream, (int64_t)task->task);
+    int row = -1;
+    hops->count = 0;
+    while (rows && (row = sql_row(sql, rows, error)) == 1)
+        *ARRAY_ADD(hops) = (struct task_hop){
+            .node = (uint32_t)sqlite3_column_int64(rows, 0),
+            .cut = (uint32_t)sqlite3_column_int64(rows, 1),
+            .came_ns = sqlite3_column_int64(rows, 2),
+            .began_ns = sqlite3_column_int64(rows, 3),
+            .left_ns = sqlite3_column_int64(rows, 4),
+            .back_ns = sqlite3_column_int64(rows, 5),
+        };
+    return row;
+}
+
+static int has_hops(struct sql *sql, int64_t run, bool *has, struct error *error)
+{
+    sqlite3_stmt *row = sql_query(sql, error, "SELECT EXISTS (SELECT 1 FROM task_hop WHERE run = ?)", "i", run);
+    if (!row || sql_row(sql, row, error) != 1)
+        return -1;
+    *has = sqlite3_column_int(row, 0) != 0;
+    sqlite3_reset(row);
+    return 0;
 }
 
 static struct node_sample sample_of(sqlite3_stmt *row)
@@ -71,17 +110,28 @@ static struct node_sample sample_of(sqlite3_stmt *row)
 int query_tasks(struct ledger *ledger, int64_t run, int by, int (*task)(void *context, const struct task_record *task),
                 void *context, struct error *error)
 {
+    struct sql *sql = &ledger->sql;
+    hop_list hops = {0};
+    bool ways = false;
     pthread_mutex_lock(&ledger->database);
-    sqlite3_stmt *rows = sql_query(&ledger->sql, error, task_queries[by], "i", run);
+    const char *query = task_queries[by];
+    sqlite3_stmt *rows = NULL;
+    if (has_hops(sql, run, &ways, error) == 0)
+        rows =
+            sql_query(sql, error, ways && (by == PHASE_QUEUE || by == PHASE_REMOTE) ? by_station_end : query, "i", run);
     int state = -1;
-    while (rows && (state = sql_row(&ledger->sql, rows, error)) == 1) {
+    while (rows && (state = sql_row(sql, rows, error)) == 1) {
         struct task_record record = task_of(rows);
-        if (task(context, &record) != 0)
+        bool read = !ways || read_hops(sql, run, &record, &hops, error) == 0;
+        record.hops = hops.items;
+        record.hop_count = (uint32_t)hops.count;
+        if (!read || task(context, &record) != 0)
             break;
     }
     if (state == 1)
         sqlite3_reset(rows);
     pthread_mutex_unlock(&ledger->database);
+    ARRAY_FREE(&hops);
     return state == 0 ? 0 : -1;
 }
 

@@ -131,8 +131,25 @@ static const char schema_version_6[] =
     "ALTER TABLE plan_hop_new RENAME TO plan_hop;"
     "ALTER TABLE task ADD COLUMN plan INTEGER NOT NULL DEFAULT 0;"; /* by which its stream started tasks when it started */
 
-const char *const schema_steps[] = {schema_version_1, schema_version_2, schema_version_3,
-                                    schema_version_4, schema_version_5, schema_version_6};
+/* What came of tasks at the devices on their way, and which part of their energy sending took. NULL, and no rows, before. */
+static const char schema_version_7[] =
+    "CREATE TABLE task_hop (" /* of tasks that are ok and whose way leads over other devices: a row for each that it came to */
+    "    run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,"
+    "    stream INTEGER NOT NULL,"
+    "    task INTEGER NOT NULL,"
+    "    hop INTEGER NOT NULL," /* as in plan_hop, so 1 or more */
+    "    node INTEGER NOT NULL,"
+    "    cut INTEGER NOT NULL," /* the layers before it ran there or before */
+    "    came_ns INTEGER NOT NULL," /* its tensors were there */
+    "    began_ns INTEGER NOT NULL," /* it began to compute */
+    "    left_ns INTEGER NOT NULL," /* it was done and sent; both came_ns where it only passed on */
+    "    back_ns INTEGER," /* the result was there on its way back; NULL: it never was */
+    "    PRIMARY KEY (run, stream, task, hop)"
+    ") STRICT, WITHOUT ROWID;"
+    "ALTER TABLE task ADD COLUMN sending_j REAL;"; /* of energy_j */
+
+const char *const schema_steps[] = {schema_version_1, schema_version_2, schema_version_3, schema_version_4,
+                                    schema_version_5, schema_version_6, schema_version_7};
 const size_t schema_step_count = sizeof(schema_steps) / sizeof(schema_steps[0]);
 
 /* An SQLite file's header: its magic words, and where the application id lies (big-endian). */

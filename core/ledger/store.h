@@ -23,9 +23,10 @@
 
 struct queued_task {
     int64_t run;
-    struct task_record record; /* its pointers are replaced by the two places below */
+    struct task_record record; /* its pointers are replaced by the places below */
     size_t cause_at; /* in texts, or NO_TEXT */
     size_t layer_ns_at; /* in layer_ns */
+    size_t hops_at; /* in hops */
 };
 
 struct queued_sample {
@@ -37,6 +38,7 @@ struct batch {
     ARRAY_OF(struct queued_task) tasks;
     ARRAY_OF(struct queued_sample) samples;
     ARRAY_OF(int64_t) layer_ns;
+    ARRAY_OF(struct task_hop) hops;
     ARRAY_OF(char) texts;
 };
 

@@ -20,7 +20,7 @@ static size_t rows_of(const struct batch *batch)
 
 static void empty_batch(struct batch *batch)
 {
-    batch->tasks.count = batch->samples.count = batch->layer_ns.count = batch->texts.count = 0;
+    batch->tasks.count = batch->samples.count = batch->layer_ns.count = batch->hops.count = batch->texts.count = 0;
 }
 
 static void free_batch(struct batch *batch)
@@ -28,19 +28,20 @@ static void free_batch(struct batch *batch)
     ARRAY_FREE(&batch->tasks);
     ARRAY_FREE(&batch->samples);
     ARRAY_FREE(&batch->layer_ns);
+    ARRAY_FREE(&batch->hops);
     ARRAY_FREE(&batch->texts);
 }
 
 static const char *const status_texts[] = {
     [TASK_OK] = "ok", [TASK_FAILED] = "failed", [TASK_UNFINISHED] = "unfinished"};
 
-#define TASK_VALUES 23
-#define TASK_TYPES "iiittiiiiiiiiiiiiiiiipi"
+#define TASK_VALUES 24
+#define TASK_TYPES "iiittiiiiiiiiiiiiiiiipip"
 #define TASK_INSERT                                                                                                    \
     "INSERT INTO task (run, stream, task, status, cause, cut, warmup, started_ns, ended_ns, delay_ns, local_ns, "      \
     "transmit_ns, queue_ns, remote_ns, return_ns, device_wait_ns, device_compute_ns, station_compute_ns, up_bytes, "   \
-    "down_bytes, slices, energy_j, plan) VALUES "
-#define ROW "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    "down_bytes, slices, energy_j, plan, sending_j) VALUES "
+#define ROW "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 #define ROWS_4 ROW "," ROW "," ROW "," ROW
 #define ROWS_16 ROWS_4 "," ROWS_4 "," ROWS_4 "," ROWS_4
 #define TOGETHER 16 /* rows of one statement: 16 of one row each take twice as long */
@@ -56,7 +57,8 @@ static int bind_task(struct ledger *ledger, sqlite3_stmt *insert, uint32_t row, 
                     task->phase_ns[PHASE_LOCAL], task->phase_ns[PHASE_TRANSMIT], task->phase_ns[PHASE_QUEUE],
                     task->phase_ns[PHASE_REMOTE], task->phase_ns[PHASE_RETURN], task->device_wait_ns,
                     task->device_compute_ns, task->station_compute_ns, (int64_t)task->up_bytes,
-                    (int64_t)task->down_bytes, (int64_t)task->slices, task->energy_j, (int64_t)task->plan);
+                    (int64_t)task->down_bytes, (int64_t)task->slices, task->energy_j, (int64_t)task->plan,
+                    task->sending_j);
 }
 
 static int write_layer_times(struct ledger *ledger, const struct batch *batch, const struct queued_task *queued,
@@ -74,6 +76,24 @@ static int write_layer_times(struct ledger *ledger, const struct batch *batch, c
     return 0;
 }
 
+static int write_hops(struct ledger *ledger, const struct batch *batch, const struct queued_task *queued,
+                      struct error *error)
+{
+    const struct task_record *task = &queued->record;
+    for (uint32_t i = 0; i < task->hop_count; i++) {
+        const struct task_hop *hop = &batch->hops.items[queued->hops_at + i];
+        if (hop->came_ns >= 0 &&
+            sql_run(
+                &ledger->sql, error,
+                "INSERT INTO task_hop (run, stream, task, hop, node, cut, came_ns, began_ns, left_ns, back_ns) VALUES "
+                "(?,?,?,?,?,?,?,?,?,nullif(?, -1))",
+                "iiiiiiiiii", queued->run, (int64_t)task->stream, (int64_t)task->task, (int64_t)i + 1,
+                (int64_t)hop->node, (int64_t)hop->cut, hop->came_ns, hop->began_ns, hop->left_ns, hop->back_ns) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* Writes `count` tasks, one or TOGETHER, by one statement. */
 static int write_some(struct ledger *ledger, const struct batch *batch, const uint32_t *order, uint32_t count,
                       struct error *error)
@@ -86,7 +106,9 @@ static int write_some(struct ledger *ledger, const struct batch *batch, const ui
     if (result == 0)
         result = sql_finish(&ledger->sql, insert, error);
     for (uint32_t i = 0; i < count && result == 0; i++)
-        result = write_layer_times(ledger, batch, &batch->tasks.items[order[i]], error);
+        result = write_layer_times(ledger, batch, &batch->tasks.items[order[i]], error) != 0
+                     ? -1
+                     : write_hops(ledger, batch, &batch->tasks.items[order[i]], error);
     return result;
 }
 
@@ -276,8 +298,11 @@ int writer_task(struct ledger *ledger, int64_t run, const struct task_record *ta
         return -1;
     struct batch *batch = &ledger->writer.waiting;
     struct queued_task *queued = ARRAY_ADD(&batch->tasks);
-    *queued =
-        (struct queued_task){.run = run, .record = *task, .cause_at = NO_TEXT, .layer_ns_at = batch->layer_ns.count};
+    *queued = (struct queued_task){.run = run,
+                                   .record = *task,
+                                   .cause_at = NO_TEXT,
+                                   .layer_ns_at = batch->layer_ns.count,
+                                   .hops_at = batch->hops.count};
     if (task->cause) {
         queued->cause_at = batch->texts.count;
         for (const char *letter = task->cause;; letter++) {
@@ -288,6 +313,8 @@ int writer_task(struct ledger *ledger, int64_t run, const struct task_record *ta
     }
     for (uint32_t layer = 0; layer < task->layer_count; layer++)
         *ARRAY_ADD(&batch->layer_ns) = task->layer_ns ? task->layer_ns[layer] : 0;
+    for (uint32_t i = 0; i < task->hop_count; i++)
+        *ARRAY_ADD(&batch->hops) = task->hops[i];
     leave(&ledger->writer);
     return 0;
 }

@@ -411,7 +411,7 @@ int drive_run(struct world *world, const struct world_sink *sink, struct error *
     drive->timer_fd = -1;
     drive->energy = energy_new(drive->scenario);
     monitor_open(&drive->monitor);
-    drive->outbox = outbox_new(most_layers(drive->scenario));
+    drive->outbox = outbox_new(most_layers(drive->scenario), drive->scenario->node_count);
     open_streams(drive);
     drive_changes_open(drive);
     world->zero_ns = clock_now_ns();

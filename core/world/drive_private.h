@@ -66,7 +66,7 @@ struct task {
     int64_t due_ns, device_began_ns, device_ended_ns, since_ns, left_ns, ended_ns;
     int64_t transmit_ns, queue_ns, remote_ns, station_ns;
     bool returned;
-    double energy_j;
+    double energy_j, sending_j;
     uint32_t slices;
     uint64_t digest;
     struct task_room *room;
@@ -75,6 +75,7 @@ struct task {
     bool is_ahead; /* the result's content has gone ahead */
     char cause[512]; /* why it fails */
     int64_t *layer_ns; /* of all of the model's layers */
+    struct task_hop *hops; /* what came of it behind its own device; times of the monotonic clock, -1: none */
 };
 
 #define DRIVE_NONE UINT32_MAX

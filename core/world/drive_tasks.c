@@ -72,15 +72,20 @@ static struct task *take_task(struct stream_run *stream)
     if (task) {
         stream->free_tasks = task->next_free;
         int64_t *layer_ns = task->layer_ns;
+        struct task_hop *hops = task->hops;
         memset(task, 0, offsetof(struct task, item));
         memset(&task->item, 0, offsetof(struct worker_item, error));
         task->layer_ns = layer_ns;
+        task->hops = hops;
         task->cause[0] = '\0';
         memset(layer_ns, 0, stream->layer_count * sizeof(*layer_ns));
     } else {
         task = NEW(struct task);
         task->layer_ns = NEW_ARRAY(int64_t, stream->layer_count);
+        task->hops = NEW_ARRAY(struct task_hop, stream->now->way.count - 1);
     }
+    for (uint32_t i = 0; i + 1 < stream->now->way.count; i++)
+        task->hops[i] = (struct task_hop){.came_ns = -1, .began_ns = -1, .left_ns = -1, .back_ns = -1};
     task->stream = stream;
     task->on_link = task->owed_by = DRIVE_NONE;
     return task;
@@ -91,6 +96,7 @@ static void free_task(struct task *task)
     if (task->room)
         free_room(task->room);
     free(task->layer_ns);
+    free(task->hops);
     free(task);
 }
 
@@ -122,6 +128,23 @@ static int64_t sum_ns(const int64_t *times, uint32_t count)
     return sum;
 }
 
+/* What came of a task that went well behind its own device, in the run's time. */
+static void fill_hops(struct task *task, struct task_record *record)
+{
+    const struct drive *drive = task->stream->drive;
+    record->hop_count = task->placement->way.count - 1;
+    record->hops = task->hops;
+    for (uint32_t i = 0; i < record->hop_count; i++) {
+        struct task_hop *hop = &task->hops[i];
+        int64_t *times[] = {&hop->came_ns, &hop->began_ns, &hop->left_ns, &hop->back_ns};
+        hop->node = hop_of(task, i + 1)->node;
+        hop->cut = hop_of(task, i + 1)->cut;
+        for (size_t k = 0; k < sizeof(times) / sizeof(times[0]); k++)
+            if (*times[k] >= 0)
+                *times[k] = drive_clock_ns(drive, *times[k]);
+    }
+}
+
 /* The phases of a task that went well. */
 static void fill_phases(const struct task *task, struct task_record *record)
 {
@@ -139,7 +162,7 @@ static void fill_phases(const struct task *task, struct task_record *record)
     record->down_bytes = task->stream->down.tensor_bytes;
 }
 
-static void tell_outbox(const struct task *task, enum task_status status, const char *cause, int64_t now_ns)
+static void tell_outbox(struct task *task, enum task_status status, const char *cause, int64_t now_ns)
 {
     const struct stream_run *stream = task->stream;
     const uint32_t cut = hop_of(task, 0)->cut, last_cut = task->placement->last_cut;
@@ -157,9 +180,12 @@ static void tell_outbox(const struct task *task, enum task_status status, const 
                                  .layer_count = stream->layer_count,
                                  .layer_ns = task->layer_ns,
                                  .energy_j = drive->energy ? task->energy_j : -1,
+                                 .sending_j = drive->energy ? task->sending_j : -1,
                                  .output_digest = task->digest};
-    if (status == TASK_OK)
+    if (status == TASK_OK) {
         fill_phases(task, &record);
+        fill_hops(task, &record);
+    }
     int64_t ended_ns = status == TASK_OK ? task->ended_ns : now_ns > task->due_ns ? now_ns : task->due_ns;
     record.ended_ns = drive_clock_ns(drive, ended_ns);
     record.device_compute_ns = sum_ns(task->layer_ns, cut);
@@ -318,7 +344,9 @@ static void pass(struct task *task, enum link_direction direction, uint64_t byte
     struct drive *drive = stream->drive;
     task->passage.arrived = arrived;
     task->on_link = hop_of(task, task->hop)->link;
-    task->energy_j += energy_send(drive->energy, task->on_link, direction, bytes, drive_clock_ns(drive, sent_ns));
+    double joules = energy_send(drive->energy, task->on_link, direction, bytes, drive_clock_ns(drive, sent_ns));
+    task->energy_j += joules;
+    task->sending_j += joules;
     local_pass(drive->world, task->on_link, direction, bytes, sent_ns, &task->passage);
 }
 
@@ -394,7 +422,11 @@ static void arrive_above(struct task *task)
     task->transmit_ns += task->since_ns - task->left_ns;
     if (++task->hop == placement->way.count) {
         at_station(task);
-    } else if (local_has_part(&placement->way, task->hop)) {
+        return;
+    }
+    struct task_hop *hop = &task->hops[task->hop - 1];
+    hop->came_ns = hop->began_ns = hop->left_ns = task->since_ns;
+    if (local_has_part(&placement->way, task->hop)) {
         at_device(task);
     } else {
         task->left_ns = task->since_ns;
@@ -432,6 +464,8 @@ static void note_part(struct task *task, const struct frame_header *header)
     } else {
         task->queue_ns += header->started_ns - task->since_ns;
         task->remote_ns += header->ended_ns - header->started_ns;
+        task->hops[task->hop - 1].began_ns = header->started_ns;
+        task->hops[task->hop - 1].left_ns = header->ended_ns;
     }
     task->left_ns = header->ended_ns;
     task->digest = header->digest;
@@ -555,7 +589,9 @@ static void came_down(struct world *world, struct passage *passage)
     if (!has_come(task))
         return;
     if (task->hop > 0) {
-        go_down(task, clock_now_ns());
+        int64_t now_ns = clock_now_ns();
+        task->hops[task->hop - 1].back_ns = now_ns;
+        go_down(task, now_ns);
         return;
     }
     struct frame_header header = frame_of(task, FRAME_RESULT, &task->stream->down, task->left_ns);

@@ -24,19 +24,20 @@ struct item {
     uint32_t node, plan, stream;
     int64_t at_ns;
     char cause[512];
+    struct task_hop *hops;
     int64_t layer_ns[];
 };
 
 struct outbox {
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    uint32_t layers_max;
+    uint32_t layers_max, hops_max;
     struct item *first, **last, *unused;
     uint64_t done, of;
     bool ended;
 };
 
-struct outbox *outbox_new(uint32_t layers_max)
+struct outbox *outbox_new(uint32_t layers_max, uint32_t hops_max)
 {
     struct outbox *outbox = NEW(struct outbox);
     pthread_condattr_t monotonic;
@@ -46,6 +47,7 @@ struct outbox *outbox_new(uint32_t layers_max)
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&outbox->lock, NULL);
     outbox->layers_max = layers_max;
+    outbox->hops_max = hops_max;
     outbox->last = &outbox->first;
     return outbox;
 }
@@ -54,6 +56,7 @@ static void free_items(struct item *item)
 {
     while (item) {
         struct item *next = item->next;
+        free(item->hops);
         free(item);
         item = next;
     }
@@ -79,8 +82,10 @@ static struct item *take_item(struct outbox *outbox, enum item_kind kind)
     if (item)
         outbox->unused = item->next;
     pthread_mutex_unlock(&outbox->lock);
-    if (!item)
+    if (!item) {
         item = memory_new(sizeof(*item) + outbox->layers_max * sizeof(item->layer_ns[0]));
+        item->hops = NEW_ARRAY(struct task_hop, outbox->hops_max);
+    }
     item->kind = kind;
     item->next = NULL;
     return item;
@@ -100,6 +105,9 @@ void outbox_task(struct outbox *outbox, const struct task_record *record)
     item->task = *record;
     memcpy(item->layer_ns, record->layer_ns, record->layer_count * sizeof(item->layer_ns[0]));
     item->task.layer_ns = item->layer_ns;
+    if (record->hop_count)
+        memcpy(item->hops, record->hops, record->hop_count * sizeof(item->hops[0]));
+    item->task.hops = item->hops;
     if (record->cause) {
         snprintf(item->cause, sizeof(item->cause), "%s", record->cause);
         item->task.cause = item->cause;

@@ -13,8 +13,8 @@
 
 struct outbox;
 
-/* `layers_max`: of all models whose records will pass. */
-struct outbox *outbox_new(uint32_t layers_max);
+/* The most that a record has of each. */
+struct outbox *outbox_new(uint32_t layers_max, uint32_t hops_max);
 void outbox_free(struct outbox *outbox);
 
 /* From the driving thread. The record and its texts are copied. */

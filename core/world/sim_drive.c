@@ -41,6 +41,7 @@ struct sim {
     struct energy *energy; /* NULL: no power models */
     uint32_t plan; /* the newest */
     struct task_record record; /* of the task that ends */
+    struct task_hop *hops; /* of that task: room for the longest way */
     uint64_t tasks_done, tasks_of;
     bool abandoning;
 };
@@ -127,6 +128,7 @@ static void make_setup(struct sim *sim)
     sim->cut_bytes = ARENA_ARRAY(&sim->arena, const uint64_t *, scenario->model_count);
     for (uint32_t i = 0; i < scenario->stream_count; i++)
         make_stream(sim, i);
+    sim->hops = ARENA_ARRAY(&sim->arena, struct task_hop, scenario->node_count); /* no way passes a node twice */
     sim->links = ARENA_ARRAY(&sim->arena, struct link_spec, scenario->link_count);
     for (uint32_t i = 0; i < scenario->link_count; i++)
         sim->links[i] = scenario->links[i].spec;
@@ -184,6 +186,23 @@ static void count_bytes(const struct flow_stream *stream, const struct flow_task
         record->down_bytes = stream->result_bytes;
 }
 
+/* The devices on its way, behind its own. */
+static void fill_hops(const struct sim *sim, const struct flow_task *task, struct task_record *record)
+{
+    const struct flow_stream *stream = &sim->streams[task->stream];
+    record->hop_count = task->failure ? 0 : stream->hop_count - 1;
+    record->hops = sim->hops;
+    for (uint32_t i = 0; i < record->hop_count; i++) {
+        const struct flow_passage *passage = &task->passages[i];
+        sim->hops[i] = (struct task_hop){.node = stream->hops[i + 1].node,
+                                         .cut = task->cuts[i + 1],
+                                         .came_ns = passage->came_ns,
+                                         .began_ns = passage->began_ns,
+                                         .left_ns = passage->left_ns,
+                                         .back_ns = passage->back_ns};
+    }
+}
+
 static int task_ended(void *context, const struct flow_task *task)
 {
     struct sim *sim = context;
@@ -207,7 +226,9 @@ static int task_ended(void *context, const struct flow_task *task)
         .station_compute_ns = task->station_work_ns,
         .slices = task->slices,
         .energy_j = sim->energy ? task->energy_j : -1,
+        .sending_j = sim->energy ? task->sending_j : -1,
     };
+    fill_hops(sim, task, record);
     count_bytes(&sim->streams[task->stream], task, record);
     sim->sink->task(sim->sink->context, record);
     if (sim->sink->progress && ++sim->tasks_done % PROGRESS_EVERY == 0)
@@ -225,7 +246,9 @@ static void computed(void *context, struct flow_task *task, uint32_t node, int64
 static void sends(void *context, struct flow_task *task, uint32_t link, enum link_direction direction, uint64_t bytes,
                   int64_t now_ns)
 {
-    task->energy_j += energy_send(((struct sim *)context)->energy, link, direction, bytes, now_ns);
+    double joules = energy_send(((struct sim *)context)->energy, link, direction, bytes, now_ns);
+    task->energy_j += joules;
+    task->sending_j += joules;
 }
 
 /* ---- changes */

@@ -19,6 +19,14 @@ extern const char *const phase_names[PHASE_COUNT]; /* "local", "transmit", ... *
 
 enum task_status { TASK_OK, TASK_FAILED, TASK_UNFINISHED };
 
+/* What came of a task at a device on its way, behind its own. */
+struct task_hop {
+    uint32_t node, cut; /* the layers before `cut` ran there or before it */
+    int64_t came_ns; /* its tensors were there; -1: they never were, a device before it made the result */
+    int64_t began_ns, left_ns; /* it began to compute; it was done and sent: both came_ns where it only passes on */
+    int64_t back_ns; /* the result was there on its way back; -1: it never was */
+};
+
 /* One task, ended. Times are on the run's clock: 0 is the start of driving. */
 struct task_record {
     uint32_t stream;
@@ -38,7 +46,10 @@ struct task_record {
     uint32_t slices; /* how often the station's scheduler picked it */
     uint32_t layer_count;
     const int64_t *layer_ns; /* measured time of every layer, wherever it ran; 0 where unknown; valid during the call */
+    uint32_t hop_count; /* of a task that is ok, and whose way leads over other devices */
+    const struct task_hop *hops; /* from the first of those on; valid during the call */
     double energy_j; /* of all nodes for the task, by their power models; below 0: they have none */
+    double sending_j; /* the part of energy_j that sending took */
     uint64_t output_digest; /* XXH3 of the task's outputs: equal digests, equal results; 0 where unknown */
 };
 

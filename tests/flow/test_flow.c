@@ -38,6 +38,7 @@ struct trial {
     int64_t starts_ns[2][MOST_TASKS];
     uint32_t next[2];
     struct flow_task ended[MOST_TASKS];
+    struct flow_passage passages[MOST_TASKS]; /* of those whose way leads over the relay */
     uint32_t ended_count;
     struct change changes[4];
     uint32_t next_change;
@@ -75,6 +76,8 @@ static int next_task(void *context, uint32_t stream, int64_t now_ns, int64_t *at
 static int task_ended(void *context, const struct flow_task *task)
 {
     struct trial *trial = context;
+    if (trial->streams[task->stream].hop_count > 1)
+        trial->passages[trial->ended_count] = task->passages[0];
     trial->ended[trial->ended_count++] = *task;
     return 0;
 }
@@ -133,6 +136,16 @@ static void assert_phases(const struct flow_task *task, int64_t local_ms, int64_
 
 /* ---- ways */
 
+/* At the relay; -1: never. */
+static void assert_passage(const struct flow_passage *passage, int64_t came_ms, int64_t began_ms, int64_t left_ms,
+                           int64_t back_ms)
+{
+    assert_int_equal(passage->came_ns, came_ms < 0 ? -1 : came_ms * MS);
+    assert_int_equal(passage->began_ns, began_ms < 0 ? -1 : began_ms * MS);
+    assert_int_equal(passage->left_ns, left_ms < 0 ? -1 : left_ms * MS);
+    assert_int_equal(passage->back_ns, back_ms < 0 ? -1 : back_ms * MS);
+}
+
 static void run_two_at_once(struct trial *trial, const int64_t *batch_until_ns)
 {
     *trial = make_trial();
@@ -170,6 +183,7 @@ static void every_node_of_the_way_computes_its_share(void **state)
     /* 10; 3 + 1 and 2 + 1; 4 on the relay, 1 at the station; 1 + 1 twice */
     assert_phases(&trial.ended[0], 10, 7, 0, 5, 4);
     assert_int_equal(trial.ended[0].station_ns, MS);
+    assert_passage(&trial.passages[0], 14, 14, 18, 24);
 }
 
 static void a_relay_without_a_share_forwards(void **state)
@@ -178,6 +192,7 @@ static void a_relay_without_a_share_forwards(void **state)
     struct trial trial = make_trial();
     run(&trial, (const uint32_t[]){1, 1});
     assert_phases(&trial.ended[0], 10, 8, 0, 2, 4);
+    assert_passage(&trial.passages[0], 14, 14, 14, 22);
 }
 
 static void a_result_of_the_relay_goes_back_from_there(void **state)
@@ -186,6 +201,7 @@ static void a_result_of_the_relay_goes_back_from_there(void **state)
     struct trial trial = make_trial();
     run(&trial, (const uint32_t[]){2, 3});
     assert_phases(&trial.ended[0], 20, 3, 0, 4, 2);
+    assert_passage(&trial.passages[0], 23, 23, 27, -1);
     assert_int_equal(trial.ended[0].slices, 0);
 }
 

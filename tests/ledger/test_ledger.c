@@ -311,6 +311,52 @@ static void every_kind_of_rows_can_be_read_and_others_are_refused_by_name(void *
     ledger_close(ledger);
 }
 
+static int check_hops(void *context, const struct task_record *task)
+{
+    ++*(uint32_t *)context;
+    assert_int_equal(task->hop_count, 2 - task->task);
+    for (uint32_t i = 0; i < task->hop_count; i++) {
+        const struct task_hop *hop = &task->hops[i];
+        const int64_t came_ns = 100 * (int64_t)(task->task + 1) + 10 * (int64_t)i;
+        assert_int_equal(hop->node, i);
+        assert_int_equal(hop->cut, 3 + i);
+        assert_true(hop->came_ns == came_ns && hop->began_ns == came_ns + 1 && hop->left_ns == came_ns + 2);
+        assert_int_equal(hop->back_ns, i == 0 ? came_ns + 50 : -1);
+    }
+    assert_true(task->sending_j == (task->task == 0 ? 0.25 : -1));
+    return 0;
+}
+
+/* Task 0 comes to two devices, task 1 to the first of them, task 2 to none. */
+static void what_came_of_a_task_on_its_way_is_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    struct error error = {0};
+    struct ledger *ledger = open_fine(fixture->db);
+    int64_t run = begin_run(ledger, fixture);
+    for (int64_t number = 0; number < 3; number++) {
+        const int64_t came_ns = 100 * (number + 1);
+        const struct task_hop hops[] = {{0, 3, came_ns, came_ns + 1, came_ns + 2, came_ns + 50},
+                                        {1, 4, number ? -1 : came_ns + 10, came_ns + 11, came_ns + 12, -1}};
+        struct task_record task = task_number((uint64_t)number, NULL);
+        task.layer_count = 0;
+        task.hop_count = number < 2 ? 2 : 0;
+        task.hops = hops;
+        task.energy_j = number ? -1 : 1;
+        task.sending_j = number ? -1 : 0.25;
+        assert_int_equal(ledger_run_task(ledger, run, &task, &error), 0);
+    }
+    assert_int_equal(ledger_flush(ledger, &error), 0);
+    assert_int_equal(rows_of(ledger, run, "hops"), 3);
+    for (int by = 0; by <= QUERY_BY_STREAM; by++) {
+        uint32_t tasks = 0;
+        if (query_tasks(ledger, run, by, check_hops, &tasks, &error) != 0)
+            fail_msg("%s", error.text);
+        assert_int_equal(tasks, 3);
+    }
+    ledger_close(ledger);
+}
+
 static void a_full_queue_loses_nothing(void **state)
 {
     struct fixture *fixture = *state;
@@ -698,6 +744,7 @@ int main(void)
         CASE(a_run_is_read_back_with_its_statistics),
         CASE(every_plan_of_a_run_is_kept_with_what_came_of_it),
         CASE(every_kind_of_rows_can_be_read_and_others_are_refused_by_name),
+        CASE(what_came_of_a_task_on_its_way_is_kept),
         CASE(a_full_queue_loses_nothing),
         CASE(tasks_reach_the_file_without_being_flushed),
         CASE(a_task_recorded_twice_is_an_error_that_is_told),

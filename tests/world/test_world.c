@@ -264,6 +264,29 @@ static void run_chain(struct trial *trial, const char *scenario, uint32_t first,
         fail_msg("cuts %u, %u: %s", first, second, error.text);
 }
 
+/* What the phone says of a task of the watch, beside the task's phases. */
+static void assert_hop(const struct trial_task *task, uint32_t layers, uint32_t first, uint32_t second)
+{
+    const struct task_record *record = &task->record;
+    const struct task_hop *hop = &task->hop;
+    assert_int_equal(record->hop_count, 1);
+    assert_int_equal(hop->node, 1);
+    assert_int_equal(hop->cut, second);
+    if (first == layers) { /* the watch does it all */
+        assert_int_equal(hop->came_ns, -1);
+        return;
+    }
+    assert_true(hop->came_ns >= record->started_ns + record->phase_ns[PHASE_LOCAL] + 2000000);
+    assert_true(hop->began_ns >= hop->came_ns && hop->left_ns >= hop->began_ns);
+    assert_int_equal(hop->left_ns > hop->began_ns, second > first);
+    assert_true(hop->left_ns - hop->began_ns <= record->phase_ns[PHASE_REMOTE]);
+    assert_true(hop->began_ns - hop->came_ns <= record->phase_ns[PHASE_QUEUE]);
+    if (second == layers)
+        assert_int_equal(hop->back_ns, -1);
+    else
+        assert_true(hop->back_ns > hop->left_ns && hop->back_ns <= record->ended_ns - 2000000);
+}
+
 static void test_every_pair_of_cuts_gives_the_same_result(void **state)
 {
     uint64_t digest = 0;
@@ -279,8 +302,11 @@ static void test_every_pair_of_cuts_gives_the_same_result(void **state)
                 const struct task_record *record = &trial.tasks.items[i].record;
                 digest = digest ? digest : record->output_digest;
                 assert_int_equal(record->output_digest, digest);
-                if (record->stream == 1)
+                if (record->stream == 1) {
+                    assert_int_equal(record->hop_count, 0);
                     continue;
+                }
+                assert_hop(&trial.tasks.items[i], layers, first, second);
                 const int64_t *phase_ns = record->phase_ns;
                 const int64_t up_ns = first == layers ? 0 : second == layers ? 2000000 : 5000000;
                 assert_int_equal(record->cut, first);

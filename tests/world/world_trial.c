@@ -125,6 +125,9 @@ static void keep_task(void *context, const struct task_record *record)
     struct trial_task *kept = ARRAY_ADD(&trial->tasks);
     kept->record = *record;
     kept->record.layer_ns = NULL;
+    kept->record.hops = NULL;
+    if (record->hop_count > 0)
+        kept->hop = record->hops[0];
     kept->record.cause = NULL;
     snprintf(kept->cause, sizeof(kept->cause), "%s", record->cause ? record->cause : "");
     if (trial->on_task)

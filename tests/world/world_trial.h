@@ -13,7 +13,8 @@
 #include "core/world/world.h"
 
 struct trial_task {
-    struct task_record record; /* without the layer times */
+    struct task_record record; /* without the layer times and the hops */
+    struct task_hop hop; /* the first of those */
     char cause[512];
 };
 
