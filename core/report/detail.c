@@ -15,6 +15,7 @@
 
 #define MOST_CURVES 24 /* streams with a distribution of their own */
 #define MOST_CUT_ROWS 60 /* streams in the heat map */
+#define MOST_CUT_CHANGES 400 /* of one row of it */
 #define MOST_LANES 16 /* streams on the timeline */
 #define MOST_SAMPLED 24 /* nodes with samples */
 #define MOST_SAMPLES 240 /* of one node */
@@ -31,10 +32,29 @@ struct activity {
 
 typedef ARRAY_OF(double) number_list;
 
+struct cut_change {
+    int64_t at_ns;
+    uint32_t cut;
+};
+
+/* The cuts behind one node: the stream's device, or one on its way. Of all tasks that came there. */
+struct cut_row {
+    uint32_t node; /* of a device on the way */
+    uint64_t *tasks; /* by cut */
+    uint32_t last; /* the cut of the task before */
+    ARRAY_OF(struct cut_change) changes; /* the first cut, and each that followed another */
+};
+
 struct stream_part {
     number_list delays;
-    uint64_t *cuts; /* tasks by cut, of all tasks that are ok or failed */
     uint32_t cut_count;
+    ARRAY_OF(struct cut_row) rows; /* by hop */
+};
+
+/* A task of the timeline. */
+struct kept_task {
+    struct task_record record;
+    struct task_hop *hops; /* a copy of the record's; free() it */
 };
 
 struct gathering {
@@ -44,8 +64,8 @@ struct gathering {
     size_t stream_count, at; /* at: index of the stream being read */
     number_list all;
     struct activity activity;
-    ARRAY_OF(struct task_record) timeline;
-    uint64_t timeline_left_out;
+    ARRAY_OF(struct kept_task) timeline;
+    uint64_t timeline_left_out, cut_changes_left_out;
 };
 
 /* ---- activity ---- */
@@ -100,7 +120,7 @@ static json_t *activity_json(const struct activity *activity)
 
 static int by_start(const void *a, const void *b)
 {
-    const struct task_record *x = a, *y = b;
+    const struct task_record *x = &((const struct kept_task *)a)->record, *y = &((const struct kept_task *)b)->record;
     if (x->started_ns != y->started_ns)
         return x->started_ns < y->started_ns ? -1 : 1;
     return (x->stream > y->stream) - (x->stream < y->stream);
@@ -114,6 +134,8 @@ static void keep_earliest(struct gathering *gathering)
     if (gathering->timeline.count <= most)
         return;
     gathering->timeline_left_out += gathering->timeline.count - most;
+    for (size_t i = most; i < gathering->timeline.count; i++)
+        free(gathering->timeline.items[i].hops);
     gathering->timeline.count = most;
 }
 
@@ -123,9 +145,43 @@ static void add_to_timeline(struct gathering *gathering, const struct task_recor
         gathering->timeline_left_out++;
         return;
     }
-    *ARRAY_ADD(&gathering->timeline) = *task;
+    *ARRAY_ADD(&gathering->timeline) = (struct kept_task){
+        *task, task->hop_count ? memory_copy(task->hops, task->hop_count * sizeof(*task->hops)) : NULL};
     if (gathering->timeline.count >= 2 * (size_t)gathering->limits->tasks + 1000)
         keep_earliest(gathering);
+}
+
+/*
+ * "hop_nodes": the names of the devices on the way, and "hops": of each task a list of what came of it there, as the
+ * place in hop_nodes and the four times. Nothing where no task came to any.
+ */
+static void add_hops(json_t *timeline, const struct gathering *gathering)
+{
+    const struct run_summary *run = gathering->run;
+    json_t *places = json_object(), *names = json_array(), *tasks = json_array();
+    for (size_t i = 0; i < gathering->timeline.count; i++) {
+        const struct kept_task *task = &gathering->timeline.items[i];
+        json_t *hops = json_array();
+        for (uint32_t k = 0; k < task->record.hop_count && task->hops[k].node < run->node_count; k++) {
+            const struct task_hop *hop = &task->hops[k];
+            const char *name = run->nodes[hop->node].name;
+            if (!json_object_get(places, name)) {
+                json_object_set_new(places, name, json_integer((json_int_t)json_array_size(names)));
+                json_array_append_new(names, json_string(name));
+            }
+            json_array_append_new(hops, json_pack("[O, I, I, I, I]", json_object_get(places, name),
+                                                  (json_int_t)hop->came_ns, (json_int_t)hop->began_ns,
+                                                  (json_int_t)hop->left_ns, (json_int_t)hop->back_ns));
+        }
+        json_array_append_new(tasks, hops);
+    }
+    if (json_array_size(names) > 0) {
+        json_object_set(timeline, "hop_nodes", names);
+        json_object_set(timeline, "hops", tasks);
+    }
+    json_decref(places);
+    json_decref(names);
+    json_decref(tasks);
 }
 
 static json_t *timeline_json(const struct gathering *gathering)
@@ -139,7 +195,7 @@ static json_t *timeline_json(const struct gathering *gathering)
         json_object_set_new(object, names[i], columns[i]);
     }
     for (size_t i = 0; i < gathering->timeline.count; i++) {
-        const struct task_record *task = &gathering->timeline.items[i];
+        const struct task_record *task = &gathering->timeline.items[i].record;
         const int64_t *phase = task->phase_ns;
         size_t stream = 0;
         while (gathering->run->streams[stream].stream != task->stream)
@@ -151,7 +207,61 @@ static json_t *timeline_json(const struct gathering *gathering)
         for (size_t column = 0; column < COLUMNS; column++)
             json_array_append_new(columns[column], json_integer(cells[column]));
     }
+    add_hops(object, gathering);
     return object;
+}
+
+/* ---- cuts ---- */
+
+static void add_cut(struct gathering *gathering, struct stream_part *part, uint32_t hop, uint32_t node, uint32_t cut,
+                    int64_t at_ns)
+{
+    if (cut >= part->cut_count)
+        return;
+    while (part->rows.count <= hop)
+        *ARRAY_ADD(&part->rows) = (struct cut_row){.node = node, .tasks = NEW_ARRAY(uint64_t, part->cut_count)};
+    struct cut_row *row = &part->rows.items[hop];
+    row->tasks[cut]++;
+    if (row->changes.count > 0 && cut == row->last)
+        return;
+    row->last = cut;
+    if (row->changes.count < MOST_CUT_CHANGES)
+        *ARRAY_ADD(&row->changes) = (struct cut_change){at_ns, cut};
+    else
+        gathering->cut_changes_left_out++;
+}
+
+static void add_cuts(struct gathering *gathering, struct stream_part *part, const struct task_record *task)
+{
+    add_cut(gathering, part, 0, 0, task->cut, task->started_ns);
+    for (uint32_t i = 0; i < task->hop_count; i++)
+        add_cut(gathering, part, i + 1, task->hops[i].node, task->hops[i].cut, task->started_ns);
+}
+
+static json_t *cut_row_json(const struct run_summary *run, const struct stream_summary *stream,
+                            const struct stream_part *part, size_t hop)
+{
+    const struct cut_row *row = &part->rows.items[hop];
+    const char *node = hop == 0 ? stream->device : row->node < run->node_count ? run->nodes[row->node].name : "?";
+    json_t *tasks = json_array(), *changes = json_array();
+    for (uint32_t cut = 0; cut < part->cut_count; cut++)
+        json_array_append_new(tasks, json_integer((json_int_t)row->tasks[cut]));
+    for (size_t i = 0; i < row->changes.count; i++)
+        json_array_append_new(
+            changes, json_pack("[I, i]", (json_int_t)row->changes.items[i].at_ns, (int)row->changes.items[i].cut));
+    return json_pack("{s:s, s:s, s:i, s:o, s:o}", "stream", stream->name, "node", node, "hop", (int)hop, "tasks", tasks,
+                     "changes", changes);
+}
+
+/* A row for each stream, and for each further device on its way. */
+static json_t *cuts_json(const struct gathering *gathering)
+{
+    json_t *rows = json_array();
+    for (size_t i = 0; i < gathering->stream_count; i++)
+        for (size_t hop = 0; hop < gathering->streams[i].rows.count; hop++)
+            json_array_append_new(
+                rows, cut_row_json(gathering->run, &gathering->run->streams[i], &gathering->streams[i], hop));
+    return rows;
 }
 
 /* ---- reading ---- */
@@ -165,8 +275,8 @@ static int gather_task(void *context, const struct task_record *task)
     if (gathering->at == run->stream_count || run->streams[gathering->at].stream != task->stream)
         return 0;
     struct stream_part *part = gathering->at < gathering->stream_count ? &gathering->streams[gathering->at] : NULL;
-    if (part && task->cut < part->cut_count)
-        part->cuts[task->cut]++;
+    if (part)
+        add_cuts(gathering, part, task);
     add_to_timeline(gathering, task);
     if (task->status != TASK_OK)
         return 0;
@@ -237,21 +347,6 @@ static json_t *distributions_json(struct gathering *gathering)
                      distribution_json(&gathering->all, &bins), "streams", streams);
 }
 
-/* ---- cuts ---- */
-
-static json_t *cuts_json(const struct gathering *gathering)
-{
-    json_t *rows = json_array();
-    for (size_t i = 0; i < gathering->stream_count; i++) {
-        const struct stream_part *part = &gathering->streams[i];
-        json_t *cuts = json_array();
-        for (uint32_t cut = 0; cut < part->cut_count; cut++)
-            json_array_append_new(cuts, json_integer((json_int_t)part->cuts[cut]));
-        json_array_append_new(rows, json_pack("{s:s, s:o}", "stream", gathering->run->streams[i].name, "tasks", cuts));
-    }
-    return rows;
-}
-
 /* ---- samples ---- */
 
 struct sampling {
@@ -305,6 +400,10 @@ static json_t *left_out_json(const struct gathering *gathering)
     tell_most(texts, streams, MOST_CURVES, "distributions by stream (those of all tasks hold every stream)");
     tell_most(texts, streams, REPORT_MOST_ROWS, "phases and tables");
     tell_most(texts, streams, MOST_CUT_ROWS, "cuts");
+    if (gathering->cut_changes_left_out > 0)
+        json_array_append_new(texts,
+                              json_sprintf("cuts over time: the first %d changes of each stream; %llu more",
+                                           MOST_CUT_CHANGES, (unsigned long long)gathering->cut_changes_left_out));
     if (gathering->timeline_left_out > 0)
         json_array_append_new(
             texts, json_sprintf("timeline: %zu of %llu tasks, the earliest from %s on of the first %d streams; "
@@ -325,21 +424,26 @@ static void prepare(struct gathering *gathering)
     const struct run_summary *run = gathering->run;
     gathering->stream_count = run->stream_count < MOST_CUT_ROWS ? run->stream_count : MOST_CUT_ROWS;
     gathering->streams = NEW_ARRAY(struct stream_part, gathering->stream_count);
-    for (size_t i = 0; i < gathering->stream_count; i++) {
+    for (size_t i = 0; i < gathering->stream_count; i++)
         gathering->streams[i].cut_count = run->streams[i].layer_count + 1;
-        gathering->streams[i].cuts = NEW_ARRAY(uint64_t, gathering->streams[i].cut_count);
-    }
     gathering->activity.width_ns = 1000;
 }
 
 static void finish(struct gathering *gathering)
 {
     for (size_t i = 0; i < gathering->stream_count; i++) {
-        ARRAY_FREE(&gathering->streams[i].delays);
-        free(gathering->streams[i].cuts);
+        struct stream_part *part = &gathering->streams[i];
+        ARRAY_FREE(&part->delays);
+        for (size_t hop = 0; hop < part->rows.count; hop++) {
+            free(part->rows.items[hop].tasks);
+            ARRAY_FREE(&part->rows.items[hop].changes);
+        }
+        ARRAY_FREE(&part->rows);
     }
     free(gathering->streams);
     ARRAY_FREE(&gathering->all);
+    for (size_t i = 0; i < gathering->timeline.count; i++)
+        free(gathering->timeline.items[i].hops);
     ARRAY_FREE(&gathering->timeline);
 }
 

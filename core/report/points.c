@@ -300,6 +300,15 @@ static double failed_share(const struct run_summary *run)
     return all > 0 ? bad / all : NAN;
 }
 
+static double energy(const struct run_summary *run)
+{
+    return run->energy_j;
+}
+static double predicted_energy(const struct run_summary *run)
+{
+    return run->planned ? run->predicted_energy_j : NAN;
+}
+
 static const struct metric {
     const char *key, *label, *kind;
     double (*of)(const struct run_summary *run);
@@ -316,8 +325,19 @@ static const struct metric {
     {"remote_ns", "remote phase (mean)", "duration", remote},
     {"return_ns", "return phase (mean)", "duration", returning},
     {"failed_share", "share of tasks that failed", "share", failed_share},
+    {"energy_per_task_j", "energy a task", "energy", energy},
+    {"predicted_energy_per_task_j", "energy a task, predicted", "energy", predicted_energy},
 };
 #define METRICS (sizeof(metrics) / sizeof(metrics[0]))
+
+/* Only some runs know of energy, say. The delay is always shown, so that there is something. */
+static bool is_shown(const struct metric *metric, const struct report_entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (isfinite(metric->of(entries[i].summary)))
+            return true;
+    return metric == metrics;
+}
 
 /* ---- points ---- */
 
@@ -389,8 +409,9 @@ void report_add_points(json_t *document, const struct report_entry *entries, siz
     json_object_foreach(groups, key, members) json_array_append_new(
         points, point_of(entries, settings[json_integer_value(json_array_get(members, 0))], parameters, members));
     for (size_t i = 0; i < METRICS; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "key", metrics[i].key, "label", metrics[i].label,
-                                              "kind", metrics[i].kind));
+        if (is_shown(&metrics[i], entries, count))
+            json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "key", metrics[i].key, "label", metrics[i].label,
+                                                  "kind", metrics[i].kind));
     json_object_set_new(document, "parameters", parameters);
     json_object_set_new(document, "metrics", list);
     json_object_set_new(document, "points", points);

@@ -2,7 +2,7 @@
 /*
  * A run as a trace in Chrome's JSON format, which Perfetto (ui.perfetto.dev) and chrome://tracing open: a process for each
  * node and for each device's link, phases as slices, arrows that follow a task from slice to slice, the samples as
- * counters, and a mark where a task failed.
+ * counters, and a mark where a task failed. On a way over several devices each has its own slices.
  *
  * Slices of one thread must not overlap there, so phases that do (several tasks wait at once) are laid on lanes: threads
  * named "queue", "queue 2" and so on. Written task by task, one reading for each phase in the order of its beginning.
@@ -17,14 +17,33 @@
 #define MOST_LANES 128 /* of one kind on one process; what finds no room is counted */
 
 /* What a process's lanes are for. */
-enum lane_kind { LANE_WAIT, LANE_COMPUTE, LANE_UP, LANE_DOWN, LANE_QUEUE, LANE_REMOTE, LANE_KINDS };
-static const char *const lane_names[LANE_KINDS] = {"waiting", "computing", "up", "down", "queue", "computing"};
+enum lane_kind {
+    LANE_WAIT,
+    LANE_COMPUTE,
+    LANE_UP,
+    LANE_DOWN,
+    LANE_QUEUE,
+    LANE_REMOTE,
+    LANE_RELAY_QUEUE,
+    LANE_RELAY,
+    LANE_KINDS
+};
+static const char *const lane_names[LANE_KINDS] = {
+    "waiting", "computing", "up", "down", "queue", "computing", "queue for others", "computing for others"};
 
 typedef ARRAY_OF(int64_t) lane_ends; /* when each lane is free again, ns */
 
 struct trace_stream {
     char *name; /* as within the quotes of a JSON text */
     uint32_t device; /* its process */
+};
+
+/* What a task went through, from its start to its end: one slice of the trace. */
+struct leg {
+    int phase;
+    uint32_t process;
+    enum lane_kind kind;
+    int64_t from_ns, to_ns;
 };
 
 struct trace {
@@ -34,6 +53,7 @@ struct trace {
     lane_ends *lanes; /* by process and kind */
     size_t lanes_count;
     int phase; /* the one being written */
+    ARRAY_OF(struct leg) legs; /* of the task being written */
     uint64_t left_out;
     const char *separator;
 };
@@ -59,6 +79,12 @@ static void put_name(struct trace *trace, const char *what, uint32_t process, ui
 {
     put(trace, json_pack("{s:s, s:s, s:i, s:i, s:{s:o}}", "ph", "M", "name", what, "pid", (int)process, "tid",
                          (int)thread, "args", "name", name));
+}
+
+static void put_place(struct trace *trace, const char *what, uint32_t process, uint32_t thread, int place)
+{
+    put(trace, json_pack("{s:s, s:s, s:i, s:i, s:{s:i}}", "ph", "M", "name", what, "pid", (int)process, "tid",
+                         (int)thread, "args", "sort_index", place));
 }
 
 /* ---- processes: the station is 1, device d is 2d + 2 and its link 2d + 3 ---- */
@@ -96,14 +122,23 @@ static void find_streams(struct trace *trace)
     json_decref(processes);
 }
 
+/* `place`: viewers show processes in its order. */
+static void put_process(struct trace *trace, uint32_t process, json_t *name, int place)
+{
+    put_name(trace, "process_name", process, 0, name);
+    put_place(trace, "process_sort_index", process, 0, place);
+}
+
+/* The station last, so that tasks go down on their way to it. */
 static void put_processes(struct trace *trace)
 {
+    const int lowest = 2 * (int)trace->run->node_count + 4;
     for (size_t i = 0; i < trace->run->node_count; i++) {
         const struct node_summary *node = &trace->run->nodes[i];
         uint32_t process = process_of_node(trace, i);
-        put_name(trace, "process_name", process, 0, json_string(node->name));
+        put_process(trace, process, json_string(node->name), node->is_station ? lowest : (int)process);
         if (!node->is_station)
-            put_name(trace, "process_name", process + 1, 0, json_sprintf("%s: link", node->name));
+            put_process(trace, process + 1, json_sprintf("%s: link", node->name), (int)process + 1);
     }
 }
 
@@ -125,79 +160,104 @@ static uint32_t take_lane(struct trace *trace, uint32_t process, enum lane_kind 
         ARRAY_ADD(lanes);
         put_name(trace, "thread_name", process, thread,
                  lane ? json_sprintf("%s %u", lane_names[kind], lane + 1) : json_string(lane_names[kind]));
+        put_place(trace, "thread_sort_index", process, thread, (int)thread);
     }
     lanes->items[lane] = to_ns;
     return thread;
 }
 
 /* Millions of these: printed, not built, which is several times faster. */
-static void put_slice(struct trace *trace, const struct task_record *task, const char *phase, uint32_t process,
-                      enum lane_kind kind, int64_t from_ns, int64_t long_ns, const char *flow)
+static void put_slice(struct trace *trace, const struct task_record *task, const struct leg *leg, const char *flow)
 {
-    if (long_ns <= 0)
-        return;
-    uint32_t thread = take_lane(trace, process, kind, from_ns, from_ns + long_ns);
+    uint32_t thread = take_lane(trace, leg->process, leg->kind, leg->from_ns, leg->to_ns);
     if (thread == 0)
         return;
     fprintf(trace->file,
             "%s{\"ph\":\"X\",\"name\":\"%s #%" PRIu64
             "\",\"cat\":\"%s\",\"pid\":%u,\"tid\":%u,\"ts\":%.3f,\"dur\":%.3f,"
-            "\"args\":{\"cut\":%u,\"warmup\":%s}}",
-            trace->separator, trace->streams[task->stream].name, task->task, phase, process, thread,
-            microseconds(from_ns), microseconds(long_ns), task->cut, task->warmup ? "true" : "false");
+            "\"args\":{\"phase\":\"%s\",\"cut\":%u,\"task's delay, ms\":%.3f,\"warmup\":%s}}",
+            trace->separator, trace->streams[task->stream].name, task->task, phase_names[leg->phase], leg->process,
+            thread, microseconds(leg->from_ns), microseconds(leg->to_ns - leg->from_ns),
+            leg->kind == LANE_WAIT ? "waiting for the device" : phase_names[leg->phase], task->cut,
+            microseconds(task->ended_ns - task->started_ns) / 1000, task->warmup ? "true" : "false");
     trace->separator = ",\n";
     if (flow)
         fprintf(trace->file,
                 ",\n{\"ph\":\"%s\",\"name\":\"task\",\"cat\":\"task\",\"id\":\"%u.%" PRIu64
                 "\",\"bp\":\"e\",\"pid\":%u,\"tid\":%u,\"ts\":%.3f}",
-                flow, task->stream, task->task, process, thread, microseconds(from_ns));
+                flow, task->stream, task->task, leg->process, thread, microseconds(leg->from_ns));
 }
 
 /* ---- tasks ---- */
 
-/* How the arrow passes through this phase: it starts ("s"), goes on ("t") or ends ("f"); NULL where there is none. */
-static const char *flow_of(const struct task_record *task, int phase)
+static void add_leg(struct trace *trace, int phase, uint32_t process, enum lane_kind kind, int64_t from_ns,
+                    int64_t to_ns)
 {
-    int first = 0, last = PHASE_COUNT - 1;
-    while (first < last && task->phase_ns[first] <= 0)
-        first++;
-    while (last > first && task->phase_ns[last] <= 0)
-        last--;
-    if (first == last)
-        return NULL;
-    if (phase == first)
-        return "s";
-    return phase == last ? "f" : "t";
+    if (to_ns > from_ns)
+        *ARRAY_ADD(&trace->legs) = (struct leg){phase, process, kind, from_ns, to_ns};
+}
+
+/* Up the way, device by device; what is left of the phases behind the last of them is the station's. */
+static int64_t add_legs_up(struct trace *trace, const struct task_record *task, uint32_t device)
+{
+    int64_t at_ns = task->started_ns + task->phase_ns[PHASE_LOCAL];
+    int64_t transmit_ns = task->phase_ns[PHASE_TRANSMIT], queue_ns = task->phase_ns[PHASE_QUEUE],
+            remote_ns = task->phase_ns[PHASE_REMOTE];
+    uint32_t lower = device;
+    for (uint32_t i = 0; i < task->hop_count; i++) {
+        const struct task_hop *hop = &task->hops[i];
+        add_leg(trace, PHASE_TRANSMIT, lower + 1, LANE_UP, at_ns, hop->came_ns);
+        lower = process_of_node(trace, hop->node);
+        add_leg(trace, PHASE_QUEUE, lower, LANE_RELAY_QUEUE, hop->came_ns, hop->began_ns);
+        add_leg(trace, PHASE_REMOTE, lower, LANE_RELAY, hop->began_ns, hop->left_ns);
+        transmit_ns -= hop->came_ns - at_ns;
+        queue_ns -= hop->began_ns - hop->came_ns;
+        remote_ns -= hop->left_ns - hop->began_ns;
+        at_ns = hop->left_ns;
+    }
+    add_leg(trace, PHASE_TRANSMIT, lower + 1, LANE_UP, at_ns, at_ns + transmit_ns);
+    at_ns += transmit_ns;
+    add_leg(trace, PHASE_QUEUE, station, LANE_QUEUE, at_ns, at_ns + queue_ns);
+    at_ns += queue_ns;
+    add_leg(trace, PHASE_REMOTE, station, LANE_REMOTE, at_ns, at_ns + remote_ns);
+    return at_ns + remote_ns;
+}
+
+static void find_legs(struct trace *trace, const struct task_record *task)
+{
+    uint32_t device = trace->streams[task->stream].device;
+    int64_t begun_ns = task->started_ns + task->device_wait_ns;
+    trace->legs.count = 0;
+    add_leg(trace, PHASE_LOCAL, device, LANE_WAIT, task->started_ns, begun_ns);
+    add_leg(trace, PHASE_LOCAL, device, LANE_COMPUTE, begun_ns, task->started_ns + task->phase_ns[PHASE_LOCAL]);
+    int64_t at_ns = add_legs_up(trace, task, device);
+    for (uint32_t i = task->hop_count; i-- > 0;) {
+        const struct task_hop *hop = &task->hops[i];
+        if (hop->back_ns < 0)
+            continue;
+        add_leg(trace, PHASE_RETURN, process_of_node(trace, hop->node) + 1, LANE_DOWN, at_ns, hop->back_ns);
+        at_ns = hop->back_ns;
+    }
+    add_leg(trace, PHASE_RETURN, device + 1, LANE_DOWN, at_ns, task->ended_ns);
+}
+
+/* Where the arrow through a task begins: where it waits only where it does nothing else there. */
+static size_t first_of_flow(const struct trace *trace)
+{
+    bool goes_on =
+        trace->legs.count > 1 && trace->legs.items[0].kind == LANE_WAIT && trace->legs.items[1].kind == LANE_COMPUTE;
+    return goes_on ? 1 : 0;
 }
 
 static int put_phase(void *context, const struct task_record *task)
 {
     struct trace *trace = context;
-    int phase = trace->phase;
-    uint32_t device = trace->streams[task->stream].device;
-    const char *flow = flow_of(task, phase);
-    int64_t at_ns = task->started_ns, long_ns = task->phase_ns[phase];
-    for (int earlier = 0; earlier < phase; earlier++)
-        at_ns += task->phase_ns[earlier];
-    switch (phase) {
-    case PHASE_LOCAL: {
-        int64_t wait_ns = task->device_wait_ns;
-        bool computes = long_ns > wait_ns;
-        put_slice(trace, task, "waiting", device, LANE_WAIT, at_ns, wait_ns, computes ? NULL : flow);
-        put_slice(trace, task, "local", device, LANE_COMPUTE, at_ns + wait_ns, long_ns - wait_ns, flow);
-        break;
-    }
-    case PHASE_TRANSMIT:
-        put_slice(trace, task, "transmit", device + 1, LANE_UP, at_ns, long_ns, flow);
-        break;
-    case PHASE_QUEUE:
-        put_slice(trace, task, "queue", station, LANE_QUEUE, at_ns, long_ns, flow);
-        break;
-    case PHASE_REMOTE:
-        put_slice(trace, task, "remote", station, LANE_REMOTE, at_ns, long_ns, flow);
-        break;
-    default:
-        put_slice(trace, task, "return", device + 1, LANE_DOWN, at_ns, long_ns, flow);
+    find_legs(trace, task);
+    size_t first = first_of_flow(trace), last = trace->legs.count - 1;
+    for (size_t i = 0; i < trace->legs.count; i++) {
+        const char *flow = first == last || i < first ? NULL : i == first ? "s" : i == last ? "f" : "t";
+        if (trace->legs.items[i].phase == trace->phase)
+            put_slice(trace, task, &trace->legs.items[i], flow);
     }
     return ferror(trace->file) ? -1 : 0;
 }
@@ -261,6 +321,7 @@ int report_export_trace(struct ledger *ledger, const struct run_summary *run, FI
     for (size_t i = 0; i < trace.lanes_count; i++)
         ARRAY_FREE(&trace.lanes[i]);
     free(trace.lanes);
+    ARRAY_FREE(&trace.legs);
     for (size_t i = 0; i < run->stream_count; i++)
         free(trace.streams[run->streams[i].stream].name);
     free(trace.streams);

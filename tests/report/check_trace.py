@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A trace is what the viewers ask for: check_trace.py TRACE TASKS
+"""A trace is what the viewers ask for: check_trace.py TRACE TASKS [--way NODE]
 
 Slices of one thread do not overlap, every arrow begins, goes on and ends within slices, every process and thread with
-slices has a name, and the phases of every task add up to its delay in TASKS (tasks.csv of the same run)."""
+slices has a name, and the phases of every task add up to its delay in TASKS (tasks.csv of the same run). With --way, a run in virtual time (so without
+samples): tasks pass NODE, which computes for others and carries their results down."""
 import collections
 import csv
 import json
@@ -39,4 +40,9 @@ assert len(flows) == len(moved), (len(flows), len(moved))
 for task in tasks:
     name = f"{task['stream']} #{task['task']}"
     assert spent[name] == int(task["delay_ns"]), (name, spent[name], task["delay_ns"])
-assert any(event["ph"] == "C" for event in events), "no samples"
+way = sys.argv[4] if len(sys.argv) > 4 else None
+assert way or any(event["ph"] == "C" for event in events), "no samples"
+lanes = {(event["pid"], event["tid"]): event["args"]["name"] for event in events if event["name"] in ("process_name", "thread_name")}
+seen = {(lanes[event["pid"], 0], lanes[event["pid"], event["tid"]].rstrip(" 0123456789")) for event in events if event["ph"] == "X"}
+if way:
+    assert {(way, "computing for others"), (f"{way}: link", "up"), (f"{way}: link", "down")} <= seen, seen

@@ -31,7 +31,7 @@ check "with another rate" napm run "$work/s.cfg" --set links.pi.rate=4Mbit
 check "with other cuts" napm run "$work/s.cfg" --set partitioner.plugin=neurosurgeon
 
 check "tables are written" napm export 1 -o "$work/tables"
-for rows in tasks layers samples plan links nodes plugins; do
+for rows in tasks hops layers samples plan links nodes plugins; do
     check "$rows as napm result export writes them" sh -c \
         "'$top_builddir/run-in-tree' core/cli/napm result export 1 --rows $rows | cmp - '$work/tables/$rows.csv'"
 done
@@ -99,6 +99,27 @@ check_with jq "has the curve of the others, with intervals, and why the points f
 check_status "a sweep that is not there" 2 napm report sweep:7
 check_text "is not found" 'napm sweep --list' "$work/err"
 check_status "a run that is not there" 2 napm report 9
+
+cp "$top_srcdir/tests/report/way.cfg" "$work"
+check "a run over another device, with power models and new plans" napm run "$work/way.cfg"
+napm result export -o "$work/way-tasks.csv"
+check "its trace" napm export --format perfetto -o "$work/way.json"
+check_with python3 "has every part of the way, in order, and all of the delay" \
+    python3 "$top_srcdir/tests/report/check_trace.py" "$work/way.json" "$work/way-tasks.csv" --way phone
+check "its document" napm report --format json -o "$work/way-report.json"
+check_with jq "has what came of each task on its way: within its phases, and between its beginning and its end" jq -e '.runs[0].detail.timeline |
+    . as $t | (.hop_nodes == ["phone"]) and ([range(.task | length) | select($t.hops[.] | length > 0)] | length > 10 and all(. as $i |
+    $t.hops[$i][0] as [$node, $came, $began, $left, $back] | $came > $t.started_ns[$i] + $t.local_ns[$i] and $began >= $came and
+    $left - $began <= $t.remote_ns[$i] and $began - $came <= $t.queue_ns[$i] and ($back < 0 or ($back > $left and $back < $t.ended_ns[$i]))))' \
+    "$work/way-report.json"
+check_with jq "has a row of cuts for each device of the way, and the change in mid-run" jq -e '.runs[0].detail.cuts |
+    (map([.stream, .node, .hop]) == [["watch", "watch", 0], ["watch", "phone", 1], ["phone", "phone", 0]]) and
+    (.[0] | (.tasks | add) == 40 and (.changes | length) == 2 and .changes[0][0] == 0 and .changes[1][0] >= 1000000000)' "$work/way-report.json"
+check_with jq "has energy, of which sending is a part, and which all nodes together have spent" jq -e '.runs[0] |
+    ([.streams[] | .energy_per_task_j * .tasks_ok] | add) as $tasks |
+    ([.nodes[] | (.busy_ns * .busy_w + .air_ns * .transmit_w) / 1e9] | add) as $nodes |
+    (($tasks - $nodes) | fabs) < 0.001 * $nodes and ([.streams[] | .sending_per_task_j * .tasks_ok] | add) as $sending |
+    ([.nodes[] | .air_ns * .transmit_w / 1e9] | add) as $air | (($sending - $air) | fabs) < 0.001 * $air' "$work/way-report.json"
 
 check_status "a run without a task that ended well" 1 napm run "$work/s.cfg" --set run.time_limit=1ms
 check "has a document" napm report --format json -o "$work/failed.json"

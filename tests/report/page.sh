@@ -60,6 +60,15 @@ draws "the page of several runs" "$work/more.html" 8 6
 check_text "has curves" '<h2>Curves</h2>' "$work/dom"
 check "and no word that was meant for nobody" sh -c "! grep -oE '>(false|undefined|null|NaN|\[object Object\])<' '$work/dom'"
 
+cp "$top_srcdir/tests/report/way.cfg" "$work"
+check "a run over another device, with power models and new plans" napm run "$work/way.cfg"
+check "its page" napm report -o "$work/way.html"
+draws "the page of a way" "$work/way.html" 8 6
+check_text "has the lanes of the way" 'phone: computing' "$work/dom"
+check_text "has cuts over time" '<h2>Cuts over time</h2>' "$work/dom"
+check_text "has energy, parted" 'energy of a task, mean of all nodes together.*sending' "$work/dom"
+check "no word that was meant for nobody" sh -c "! grep -oE '>(false|undefined|null|NaN|\[object Object\])<' '$work/dom'"
+
 napm run "$work/s.cfg" --set run.time_limit=1ms >/dev/null 2>&1
 check "a page of a run that came to nothing" napm report -o "$work/failed.html"
 check "is shown" render "$work/failed.html"

@@ -66,6 +66,7 @@ static struct fixture *three_rates(void)
         run->scenario_text = fixture->texts[i];
         run->node_count = 3;
         run->delay.mean_ns = means_ns[i];
+        run->energy_j = run->predicted_energy_j = NAN;
         fixture->entries[i].summary = run;
     }
     return fixture;
@@ -104,6 +105,28 @@ static void only_settings_that_differ_are_parameters(void **state)
     assert_string_equal(json_string_value(json_object_get(rate, "kind")), "rate");
     assert_string_equal(json_string_value(json_array_get(json_object_get(rate, "values"), 2)), "16Mbit");
     assert_near(json_number_value(json_array_get(json_object_get(rate, "numbers"), 2)), 2e6, 1);
+    end(fixture);
+}
+
+static bool has_metric(const json_t *document, const char *key)
+{
+    const json_t *metric;
+    size_t i;
+    json_array_foreach(json_object_get(document, "metrics"), i,
+                       metric) if (strcmp(json_string_value(json_object_get(metric, "key")), key) == 0) return true;
+    return false;
+}
+
+static void energy_is_a_metric_where_some_run_has_it(void **state)
+{
+    (void)state;
+    struct fixture *fixture = three_rates();
+    assert_false(has_metric(document_of(fixture, RUNS), "energy_per_task_j"));
+    assert_true(has_metric(fixture->document, "mean_delay_ns"));
+    json_decref(fixture->document);
+    fixture->runs[3].energy_j = 0.5;
+    assert_true(has_metric(document_of(fixture, RUNS), "energy_per_task_j"));
+    assert_false(has_metric(fixture->document, "predicted_energy_per_task_j"));
     end(fixture);
 }
 
@@ -271,6 +294,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_interval_of_the_mean_is_students),
         cmocka_unit_test(only_settings_that_differ_are_parameters),
+        cmocka_unit_test(energy_is_a_metric_where_some_run_has_it),
         cmocka_unit_test(runs_that_differ_in_the_seed_only_are_one_point),
         cmocka_unit_test(a_point_of_one_run_has_no_interval),
         cmocka_unit_test(a_run_without_figures_counts_for_nothing),

@@ -28,6 +28,8 @@ const looks = {
     },
 };
 const paper = 680; // width of a chart on paper
+const usualHeight = 340;
+const paperHeight = 250; // of a chart of the usual height there: so three stand on a page
 
 const dark = window.matchMedia('(prefers-color-scheme: dark)');
 const drawn = new Set();
@@ -66,10 +68,18 @@ export function axis(style, own) {
     };
 }
 
+/** An axis of names: aslant where they would not fit side by side in a chart of that width. */
+export function names(style, width, list, own = {}) {
+    const longest = Math.max(0, ...list.map((name) => String(name).length));
+    const fits = longest * 7 + 8 <= (width - 90) / Math.max(list.length, 1);
+    return axis(style, { type: 'category', data: list, ...own, ...(fits ? {} : { nameGap: 28 + Math.min(longest, 24) * 4 }),
+        axisLabel: { interval: list.length > 40 ? 'auto' : 0, hideOverlap: list.length > 40, rotate: fits ? 0 : 35, width: 170, overflow: 'truncate' } });
+}
+
 const mostRows = 24;
 
 /** Height of a chart with so many rows: beyond some, a slider beside it (see rowSlider) takes the reader on. */
-export const rowsHeight = (rows) => Math.max(340, Math.min(rows, mostRows) * 26 + 96);
+export const rowsHeight = (rows) => Math.max(usualHeight, Math.min(rows, mostRows) * 26 + 96);
 
 export function rowSlider(style, rows) {
     return rows > mostRows && [{ type: 'slider', yAxisIndex: 0, startValue: 0, endValue: mostRows - 1, left: 0, width: 14, filterMode: 'none',
@@ -83,22 +93,26 @@ export function upright(style, own) {
 
 function draw(figure) {
     const style = look();
-    const height = typeof figure.height === 'function' ? figure.height() : figure.height;
+    const wanted = typeof figure.height === 'function' ? figure.height() : figure.height;
+    const height = printing && wanted === usualHeight ? paperHeight : wanted;
+    const width = printing ? paper : figure.place.clientWidth;
     figure.place.style.height = `${height}px`;
-    figure.chart.resize({ height, width: printing ? paper : figure.place.clientWidth });
-    const option = figure.option(style);
-    figure.chart.setOption({ ...common(style), ...option }, { notMerge: true });
+    figure.chart.resize({ height, width });
+    const option = { ...common(style), ...figure.option(style, width) };
+    if (printing) // there is nothing to drag on paper
+        option.dataZoom = option.dataZoom?.map((zoom) => ({ ...zoom, show: false }));
+    figure.chart.setOption(option, { notMerge: true });
 }
 
 /**
- * {title, about, label, height, option(style), table(), controls(redraw), ready(chart)} as a section; `height` may be a
- * function. `table()` gives the figures in words and numbers.
+ * {title, about, hint, label, height, option(style, width), table(), controls(redraw), ready(chart)} as a section; `hint` says
+ * what a reader at a screen can do; `height` may be a function. `table()` gives the figures in words and numbers.
  */
 export function figure(given) {
     const place = element('div', { class: 'chart', role: 'img', 'aria-label': given.label ?? given.title });
     const rows = element('div', {});
     const tableOf = element('details', { class: 'figures' }, element('summary', {}, 'The same as a table'), rows);
-    const own = { height: 340, ...given, place };
+    const own = { height: usualHeight, ...given, place };
     const refill = () => rows.replaceChildren(given.table());
     const redraw = () => {
         if (own.chart)
@@ -110,7 +124,7 @@ export function figure(given) {
         link.click();
     } }, 'Save as SVG');
     const section = element('section', { class: 'card' }, element('h2', {}, given.title),
-        given.about && element('p', { class: 'note' }, given.about),
+        given.about && element('p', { class: 'note' }, given.about, given.hint && element('span', { class: 'hint' }, ` ${given.hint}`)),
         given.controls && element('div', { class: 'controls' }, ...given.controls(redraw)), place, tableOf, save);
     refill();
     section.show = () => { // once it stands in the page, where its width is known

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One run: what it was, what it came to, and its charts.
-import { axis, figure, lineStyle, phases, rowsHeight, rowSlider, upright } from './charts.js';
+import { axis, figure, lineStyle, names, phases, rowsHeight, rowSlider, upright } from './charts.js';
 import { choice, element, switches, table } from './dom.js';
-import { count, difference, duration, format, share } from './format.js';
+import { count, difference, duration, energy, format, share } from './format.js';
 import { timelineFigure } from './timeline.js';
 
 const number = 'number';
@@ -15,6 +15,10 @@ export function bigNumbers(entries) {
 
 /* ---- what it came to ---- */
 
+const hasEnergy = (run) => Number.isFinite(run.energy_per_task_j);
+/** Whether a later plan than the first gave some stream other cuts. */
+const wasReplanned = (run) => run.detail?.cuts.some((row) => row.changes.length > 1) ?? false;
+
 function headline(run) {
     const { delay, plan } = run;
     const bad = delay.tasks_failed + delay.tasks_unfinished;
@@ -24,6 +28,8 @@ function headline(run) {
         ['99th percentile', duration(delay.p99_ns), `longest ${duration(delay.maximum_ns)}`],
         ['tasks', count(delay.tasks_ok), bad ? `${count(bad)} failed or unfinished` : 'none failed'],
         plan && ['predicted mean', duration(plan.predicted_mean_ns), `${difference(plan.predicted_mean_ns, delay.mean_ns)} beside measured`],
+        hasEnergy(run) && ['energy a task', energy(run.energy_per_task_j), plan && Number.isFinite(plan.predicted_energy_per_task_j)
+            ? `predicted ${energy(plan.predicted_energy_per_task_j)}` : 'by the nodes\' power models'],
     ]);
 }
 
@@ -71,10 +77,10 @@ function delayFigure(distributions, height) {
             yAxis: upright(style, { type: 'value', name: 'tasks' }),
             series: distributions.streams.filter((part) => part.tasks > 0).map((part) => ({ name: part.stream, type: 'bar', stack: 'all', barCategoryGap: '4%', data: part.histogram })),
         }),
-        box: (style) => ({
+        box: (style, width) => ({
             legend: { show: false },
             tooltip: { ...tip(style), formatter: ({ name, value }) => `${name}\n95 %: ${duration(value[5])}\n75 %: ${duration(value[4])}\nmedian: ${duration(value[3])}\n25 %: ${duration(value[2])}\n5 %: ${duration(value[1])}` },
-            xAxis: axis(style, { type: 'category', data: parts.map((part) => part.stream) }),
+            xAxis: names(style, width, parts.map((part) => part.stream)),
             yAxis: upright(style, { type: 'value', name: 'delay: 5 %, 25 %, median, 75 %, 95 %', axisLabel: { formatter: duration } }),
             series: [{ name: 'delay', type: 'boxplot', itemStyle: { color: style.ground, borderColor: style.series[0], borderWidth: 1.6 },
                 data: parts.map((part) => boxOf(part.quantiles_ns)) }],
@@ -86,7 +92,7 @@ function delayFigure(distributions, height) {
         about: `From when a task was due on its device to when its result was back there.`,
         label: `Distribution of the delay: median ${duration(boxOf(all.quantiles_ns)[2])}, half of the tasks between ${duration(boxOf(all.quantiles_ns)[1])} and ${duration(boxOf(all.quantiles_ns)[3])}`,
         controls: (redraw) => [switches('show as', [['ecdf', 'cumulative'], ['histogram', 'histogram'], ['box', 'boxes']], kind, (chosen) => { kind = chosen; redraw(); })],
-        option: (style) => options[kind](style),
+        option: (style, width) => options[kind](style, width),
         table: () => table('Delays by stream', [
             ['stream', (part) => part.stream], ['tasks', (part) => count(part.tasks), number],
             ...[0, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1].map((q) => [{ 0: 'least', 0.5: 'median', 1: 'most' }[q] ?? share(q),
@@ -137,7 +143,7 @@ function overall(streams, key) {
     return tasks ? sum / tasks : null;
 }
 
-function predictionFigure(streams) {
+function predictionFigure({ streams }, replanned) {
     const planned = streams.filter((stream) => stream.tasks_ok > 0 && Number.isFinite(stream.predicted_delay_ns));
     if (!planned.length)
         return null;
@@ -149,15 +155,21 @@ function predictionFigure(streams) {
     };
     return figure({
         title: 'Predicted and measured',
-        about: 'The figure over a pair says how far the prediction lies from what was measured.',
+        about: `The figure over a pair says how far the prediction lies from what was measured.${replanned ? ' The prediction is that of the first plan, and cuts changed in mid-run.' : ''}`,
         controls: (redraw) => [choice('stream', [['', 'all'], ...planned.map((stream, i) => [String(i), stream.stream])], '', (value) => { chosen = value; redraw(); })],
-        option: (style) => ({
-            tooltip: { ...tip(style), trigger: 'axis', axisPointer: { type: 'shadow' }, valueFormatter: duration },
-            xAxis: axis(style, { type: 'category', data: rows().map(([name]) => name) }),
+        option: (style, width) => ({
+            legend: { type: 'scroll', top: 0, left: 0, textStyle: { color: style.text }, data: ['measured', 'predicted'] },
+            tooltip: { ...tip(style), trigger: 'axis', axisPointer: { type: 'shadow' }, formatter: ([{ dataIndex }]) => {
+                const [name, measured, predicted] = rows()[dataIndex];
+                return `${name}\nmeasured: ${duration(measured)}\npredicted: ${duration(predicted)} (${difference(predicted, measured)})`;
+            } },
+            xAxis: names(style, width, rows().map(([name]) => name)),
             yAxis: upright(style, { type: 'value', name: 'mean time', axisLabel: { formatter: duration } }),
             series: [
                 { name: 'measured', type: 'bar', barGap: '5%', itemStyle: { color: style.series[0] }, data: rows().map(([, measured]) => measured) },
-                { name: 'predicted', type: 'bar', itemStyle: { color: style.series[4] }, data: rows().map(([, , predicted]) => predicted),
+                { name: 'predicted', type: 'bar', itemStyle: { color: style.series[4] }, data: rows().map(([, , predicted]) => predicted) },
+                { name: 'error', type: 'line', silent: true, symbolSize: 1, lineStyle: { width: 0 }, itemStyle: { color: 'transparent' }, // only to carry the figures over the pairs
+                    data: rows().map(([, measured, predicted]) => Math.max(measured, predicted)),
                     label: { show: true, position: 'top', color: style.text, formatter: ({ dataIndex }) => { const [, measured, predicted] = rows()[dataIndex]; return difference(predicted, measured); } } },
             ],
         }),
@@ -188,32 +200,110 @@ function activityFigure({ bin_ns: bin, tasks }) {
     });
 }
 
+/** What a row of the cuts stands for: the stream, and where its way leads over several devices, the one that the cut comes after. */
+function cutRowNames(cuts) {
+    const ways = new Set(cuts.filter((row) => row.hop > 0).map((row) => row.stream));
+    return cuts.map((row) => (ways.has(row.stream) ? `${row.stream}: after ${row.node}` : row.stream));
+}
+
 function cutFigure(cuts, streams) {
+    const rowNames = cutRowNames(cuts);
+    const ways = cuts.some((row) => row.hop > 0);
     const most = Math.max(...cuts.map((row) => row.tasks.length));
     const cells = cuts.flatMap((row, y) => {
         const all = row.tasks.reduce((a, b) => a + b, 0);
         return row.tasks.flatMap((tasks, cut) => (tasks > 0 ? [[cut, y, tasks / all, tasks]] : []));
     });
-    const words = (cut, stream) => (cut === 0 ? 'all at the station' : cut === streams[stream]?.layer_count ? 'all on the device' : `${cut} layers on the device`);
+    const words = (cut, y) => {
+        const all = cuts[y].tasks.length - 1;
+        if (rowNames[y] === cuts[y].stream)
+            return cut === 0 ? 'all at the station' : cut === all ? 'all on the device' : `${cut} layers on the device`;
+        return cut === 0 ? 'all further up' : cut === all ? 'nothing left to do' : `${cut} done, ${all - cut} further up`;
+    };
+    const planned = new Map(streams.map((stream) => [stream.stream, stream]));
     return figure({
         title: 'Where the models were cut',
-        about: 'Share of each stream\'s tasks by the number of layers that ran on the device.',
+        about: ways ? 'Share of the tasks that came to a device by the number of layers done when they left it: what lies between two rows of a stream ran on the second\'s device.'
+            : 'Share of each stream\'s tasks by the number of layers that ran on the device.',
         label: 'Heat map of streams and cuts',
         height: rowsHeight(cuts.length),
         option: (style) => ({
             legend: { show: false },
             dataZoom: rowSlider(style, cuts.length) || [],
             grid: { left: cuts.length > 24 ? 24 : 8, right: 90, top: 12, bottom: 40, containLabel: true },
-            tooltip: { ...tip(style), formatter: ({ value: [cut, stream, part, tasks] }) => `${cuts[stream].stream}\n${words(cut, stream)}\n${share(part)} (${count(tasks)} tasks)` },
-            xAxis: axis(style, { type: 'category', data: Array.from({ length: most }, (_, i) => i), name: 'layers on the device', splitArea: { show: false } }),
-            yAxis: axis(style, { type: 'category', inverse: true, data: cuts.map((row) => row.stream) }),
+            tooltip: { ...tip(style), formatter: ({ value: [cut, y, part, tasks] }) => `${rowNames[y]}\n${words(cut, y)}\n${share(part)} (${count(tasks)} tasks)` },
+            xAxis: axis(style, { type: 'category', data: Array.from({ length: most }, (_, i) => i), name: ways ? 'layers done' : 'layers on the device', splitArea: { show: false } }),
+            yAxis: axis(style, { type: 'category', inverse: true, data: rowNames }),
             visualMap: { min: 0, max: 1, dimension: 2, calculable: false, orient: 'vertical', right: 4, top: 'middle', itemHeight: 90, text: ['100 %', '0'], inRange: { color: style.heat }, textStyle: { color: style.text } },
             series: [{ type: 'heatmap', data: cells, itemStyle: { borderColor: style.faint, borderWidth: 1 }, emphasis: { itemStyle: { borderColor: style.text, borderWidth: 2 } } }],
         }),
         table: () => table('Cuts used', [
-            ['stream', ([, y]) => cuts[y].stream], ['cut', ([cut, y]) => `${cut} of ${cuts[y].tasks.length - 1} (${words(cut, y)})`],
-            ['after', ([cut, y]) => (streams[y]?.cut === cut ? streams[y].cut_layer : '')],
+            ['stream', ([, y]) => rowNames[y]], ['cut', ([cut, y]) => `${cut} of ${cuts[y].tasks.length - 1} (${words(cut, y)})`],
+            ['after', ([cut, y]) => (cuts[y].hop === 0 && planned.get(cuts[y].stream)?.cut === cut ? planned.get(cuts[y].stream).cut_layer : '')],
             ['tasks', ([, , , tasks]) => count(tasks), number], ['share', ([, , part]) => share(part), number]], cells),
+    });
+}
+
+/** Cuts by the moment at which their tasks began: only where a plan made in mid-run changed some. */
+function cutsOverTimeFigure({ cuts, activity, timeline }) {
+    const rowNames = cutRowNames(cuts);
+    const rows = cuts.map((row, i) => ({ ...row, name: rowNames[i] })).filter((row) => row.changes.length > 1);
+    const end = Math.max(activity.bin_ns * activity.tasks.local.length, ...timeline.ended_ns, ...rows.map((row) => row.changes.at(-1)[0]));
+    const changes = rows.flatMap((row) => row.changes.map(([at, cut], i) => ({ name: row.name, at, cut, before: row.changes[i - 1]?.[1] })))
+        .sort((a, b) => a.at - b.at);
+    return figure({
+        title: 'Cuts over time',
+        about: 'How many layers each task ran before it was sent on, by when it began. A step is a new plan at work; streams whose cut stayed are left out.',
+        label: `Cuts of ${rows.length} streams over time`,
+        option: (style) => ({
+            tooltip: { ...tip(style), trigger: 'item', formatter: ({ seriesName, value: [at, cut] }) => `${seriesName}\nfrom ${duration(at)} on: ${count(cut)} layers` },
+            xAxis: axis(style, { type: 'value', max: end, name: 'time since the run began', axisLabel: { formatter: duration } }),
+            yAxis: upright(style, { type: 'value', min: 0, minInterval: 1, name: 'layers done' }),
+            series: rows.map((row, i) => ({ name: row.name, type: 'line', step: 'end', symbol: 'circle', symbolSize: 6, lineStyle: { width: 2, type: lineStyle(i) },
+                data: [...row.changes, [end, row.changes.at(-1)[1]]] })),
+        }),
+        table: () => table('Changes of cuts', [
+            ['from', (change) => duration(change.at), number], ['stream', (change) => change.name],
+            ['layers before', (change) => change.before ?? '–', number], ['layers', (change) => count(change.cut), number]], changes),
+    });
+}
+
+/** Energy by stream or by node, parted into computing and sending. */
+function energyFigure({ streams, nodes }) {
+    const views = {
+        stream: {
+            name: 'energy of a task, mean of all nodes together',
+            rows: streams.filter((stream) => Number.isFinite(stream.energy_per_task_j)).map((stream) => ({
+                name: stream.stream, all: stream.energy_per_task_j, sending: stream.sending_per_task_j ?? NaN })),
+        },
+        node: {
+            name: 'energy for tasks in the whole run',
+            rows: nodes.filter((node) => Number.isFinite(node.busy_ns)).map((node) => ({
+                name: node.node, all: (node.busy_ns * node.busy_w + node.air_ns * node.transmit_w) / 1e9, sending: (node.air_ns * node.transmit_w) / 1e9 })),
+        },
+    };
+    let view = 'stream';
+    const rows = () => views[view].rows;
+    const parted = () => rows().every((row) => Number.isFinite(row.sending)); // runs of older versions did not record it by task
+    const parts = () => (parted() ? [['computing', 'local', (row) => row.all - row.sending], ['sending', 'transmit', (row) => row.sending]]
+        : [['computing and sending', 'local', (row) => row.all]]);
+    return figure({
+        title: 'Energy',
+        about: 'Modelled: the power of each node (its power model in the scenario) times how long it computed, or sent, for tasks. What nodes draw at rest, whatever the plan, is not in it.',
+        label: 'Energy by streams, stacked',
+        height: () => rowsHeight(rows().length),
+        controls: (redraw) => [switches('of', [['stream', 'a task, by stream'], ['node', 'the run, by node']], view, (chosen) => { view = chosen; redraw(); })],
+        option: (style) => ({
+            tooltip: { ...tip(style), trigger: 'axis', axisPointer: { type: 'shadow' }, valueFormatter: energy },
+            dataZoom: rowSlider(style, rows().length) || [],
+            grid: { left: rows().length > 24 ? 24 : 8, right: 24, top: 40, bottom: 40, containLabel: true },
+            xAxis: axis(style, { type: 'value', name: views[view].name, axisLabel: { formatter: energy } }),
+            yAxis: axis(style, { type: 'category', inverse: true, data: rows().map((row) => row.name) }),
+            series: parts().map(([name, phase, of]) => ({ name, type: 'bar', stack: 'energy', barMaxWidth: 40, itemStyle: { color: style.phases[phase] }, data: rows().map(of) })),
+        }),
+        table: () => table(views[view].name, [
+            [view, (row) => row.name], ...parts().map(([name, , of]) => [name, (row) => energy(of(row)), number]),
+            ['together', (row) => energy(row.all), number]], rows()),
     });
 }
 
@@ -242,18 +332,29 @@ function nodeFigure(samples) {
 
 /* ---- what it was ---- */
 
+/** "8/11 after pool3"; where plans were made in mid-run that was only the first. */
+function cutText({ cut, layer_count: all, cut_layer: layer }, changed) {
+    if (cut === null || cut === undefined)
+        return '–';
+    return `${cut}/${all}${layer ? ` after ${layer}` : ''}${changed ? ' at first' : ''}`;
+}
+
 function facts(run) {
-    const kept = (title, open, ...content) => element('details', { class: 'card', open }, element('summary', {}, title), ...content);
+    const changed = new Set(run.detail?.cuts.filter((row) => row.changes.length > 1).map((row) => row.stream));
+    const kept = (title, open, ...content) => element('details', { class: 'card', open }, element('summary', {}, element('h2', {}, title)), ...content);
     return [
         run.failures.length > 0 && kept('Failed tasks', true, table('Failed tasks and why', [
             ['stream', (row) => row.stream], ['tasks', (row) => count(row.tasks), number], ['cause', (row) => row.cause]], run.failures)),
         kept('Streams', false, table('Streams', [
             ['stream', (row) => row.stream], ['device', (row) => row.device], ['model', (row) => row.model],
-            ['cut', (row) => (row.cut === null || row.cut === undefined ? '–' : `${row.cut}/${row.layer_count}${row.cut_layer ? ` after ${row.cut_layer}` : ''}`)],
+            ['cut', (row) => cutText(row, changed.has(row.stream))],
+            run.streams.some((row) => row.way) && ['layers on the way', (row) => row.way ?? ''],
             ['sends', (row) => format('size', row.cut_bytes), number], ['tasks', (row) => count(row.tasks_ok), number],
             ['failed', (row) => count(row.tasks_failed), number], ['mean', (row) => duration(row.mean_delay_ns), number],
             ['median', (row) => duration(row.median_delay_ns), number], ['99 %', (row) => duration(row.p99_delay_ns), number],
-            ['predicted', (row) => duration(row.predicted_delay_ns), number]], run.streams)),
+            ['predicted', (row) => duration(row.predicted_delay_ns), number],
+            hasEnergy(run) && ['energy a task', (row) => energy(row.energy_per_task_j), number],
+        ].filter(Boolean), run.streams)),
         kept('Links: asked for and achieved', false, table('Links', [
             ['link', (row) => row.link], ['', (row) => row.direction], ['medium', (row) => row.medium ?? 'its own'],
             ['rate asked', (row) => (row.requested_bytes_per_s ? format('rate', row.requested_bytes_per_s) : 'any'), number],
@@ -289,8 +390,9 @@ export function runPart(run) {
     return element('div', { class: 'run' }, about(run), headline(run), ...verdict(run),
         ...(counted ? [
             element('div', { class: 'two' }, delayFigure(detail.distributions, rowsHeight(run.streams.length)), phaseFigure(run.streams)),
-            element('div', { class: 'two' }, predictionFigure(run.streams), activityFigure(detail.activity)),
+            element('div', { class: 'two' }, predictionFigure(run, wasReplanned(run)), activityFigure(detail.activity)),
             detail.timeline.task.length > 0 && timelineFigure(detail, run.streams),
-            element('div', { class: 'two' }, cutFigure(detail.cuts, run.streams), nodeFigure(detail.samples)),
+            element('div', { class: 'two' }, cutFigure(detail.cuts, run.streams), wasReplanned(run) && cutsOverTimeFigure(detail),
+                hasEnergy(run) && energyFigure(run), nodeFigure(detail.samples)),
         ] : [nothing]), ...facts(run));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several runs: curves over the settings in which they differ, and the runs as a table.
-import { axis, figure, lineStyle, upright } from './charts.js';
+import { axis, figure, lineStyle, names as namesOn, upright } from './charts.js';
 import { choice, element, table } from './dom.js';
 import { count, duration, format } from './format.js';
 import { bigNumbers } from './run.js';
@@ -64,7 +64,7 @@ function curveFigure(document) {
     };
     /** Words have places side by side for the lines, so that their intervals do not cover each other. */
     const aside = (i, lines) => (named.get(chosen.x).numbers ? 0 : (i - (lines - 1) / 2) * 14);
-    const option = (style) => {
+    const option = (style, width) => {
         const x = named.get(chosen.x);
         const { kind, label } = metric();
         const places = x.numbers ?? [];
@@ -88,11 +88,10 @@ function curveFigure(document) {
             tooltip: { confine: true, trigger: 'item', renderMode: 'richText', backgroundColor: style.raised, borderColor: style.line, textStyle: { color: style.text },
                 formatter: (item) => (item.data?.text ? tell(item) : '') },
             legend: { type: 'scroll', top: 0, left: 0, textStyle: { color: style.text }, data: curves().map(({ name }) => name), pageTextStyle: { color: style.text } },
-            xAxis: axis(style, x.numbers
-                ? { type: wide ? 'log' : 'value', min: 'dataMin', max: 'dataMax', name: titleOf(x), axisTick: { customValues: places },
+            xAxis: !x.numbers ? namesOn(style, width, x.values, { name: titleOf(x), boundaryGap: true })
+                : axis(style, { type: wide ? 'log' : 'value', min: 'dataMin', max: 'dataMax', name: titleOf(x), axisTick: { customValues: places },
                     axisLabel: { customValues: places, formatter: (value) => x.values[places.findIndex((place) => Math.abs(place - value) <= 1e-9 * Math.abs(place))] ?? format(x.kind, value) },
-                    splitLine: { show: false } }
-                : { type: 'category', data: x.values, name: titleOf(x), boundaryGap: true }),
+                    splitLine: { show: false } }),
             yAxis: upright(style, { name: label, axisLabel: { formatter: (value) => format(kind, value) },
                 ...(chosen.log ? { type: 'log', min: lowest, max: highest } : { type: 'value', min: 0 }) }),
             series,
@@ -156,7 +155,7 @@ function whisker(color, api, aside) {
 
 /** Points of a sweep that never came to a run, or whose run failed. */
 function failedTable({ failed_points: failed }) {
-    return failed?.length > 0 && element('details', { class: 'card', open: true }, element('summary', {}, `${count(failed.length)} points failed`),
+    return failed?.length > 0 && element('details', { class: 'card', open: true }, element('summary', {}, element('h2', {}, `${count(failed.length)} points failed`)),
         table('Points that failed, and why', [['settings', (point) => point.settings], ['seed', (point) => String(point.seed)], ['cause', (point) => point.cause]], failed));
 }
 
@@ -168,8 +167,9 @@ function runTable(document) {
         ['tasks', (run) => count(run.delay.tasks_ok), 'number'], ['failed', (run) => count(run.delay.tasks_failed + run.delay.tasks_unfinished), 'number'],
         ['mean', (run) => duration(run.delay.mean_ns), 'number'], ['median', (run) => duration(run.delay.median_ns), 'number'],
         ['99 %', (run) => duration(run.delay.p99_ns), 'number'], ['predicted', (run) => duration(run.plan?.predicted_mean_ns), 'number'],
+        document.runs.some((run) => Number.isFinite(run.energy_per_task_j)) && ['energy a task', (run) => format('energy', run.energy_per_task_j), 'number'],
         ['warnings', (run) => (run.warnings.length ? count(run.warnings.length) : ''), 'number'],
-    ], document.runs, 2000));
+    ].filter(Boolean), document.runs, 2000));
 }
 
 /** Everything about several runs together. */
