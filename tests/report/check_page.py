@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A page as a browser has rendered it: check_page.py DOM CHARTS MARKS
 
-There are CHARTS charts, each with an SVG picture of at least MARKS shapes, a title and a table with rows; nothing is asked
-of any other place, and no text of the data has become an element."""
+There are CHARTS charts, each with an SVG picture of at least MARKS shapes, a title and a table with rows; no heading leaves out a
+level, and every column and row of a table has a title; nothing is asked of any other place, and no text of the data has become an element."""
 import html.parser
 import sys
 
@@ -14,7 +14,7 @@ class Page(html.parser.HTMLParser):
     def __init__(self):
         super().__init__()
         self.stack, self.charts, self.problems, self.ready = [], [], [], ""
-        self.tables = 0
+        self.heading, self.titled = 0, True
 
     def handle_starttag(self, tag, pairs):
         attributes = dict(pairs)
@@ -31,6 +31,12 @@ class Page(html.parser.HTMLParser):
                 self.problems.append(f"{tag} {name}={value}")
         if "chart" in (attributes.get("class") or "").split():
             self.charts.append({"label": attributes.get("aria-label"), "marks": 0, "rows": 0, "depth": len(self.stack)})
+        if tag in ("h1", "h2", "h3"):
+            if int(tag[1]) > self.heading + 1:
+                self.problems.append(f"a <{tag}> under an h{self.heading}")
+            self.heading = int(tag[1])
+        if tag == "th":
+            self.titled = False
         if self.charts and tag in SHAPES and "svg" in self.stack:
             self.charts[-1]["marks"] += 1
         if self.charts and tag == "td":
@@ -38,7 +44,12 @@ class Page(html.parser.HTMLParser):
         if tag not in VOID:
             self.stack.append(tag)
 
+    def handle_data(self, data):
+        self.titled = self.titled or bool(data.strip())
+
     def handle_endtag(self, tag):
+        if tag == "th" and not self.titled:
+            self.problems.append("a column or row without a title")
         while self.stack and tag in self.stack and self.stack.pop() != tag:
             pass
 

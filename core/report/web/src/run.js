@@ -168,7 +168,7 @@ function predictionFigure({ streams }, replanned) {
             series: [
                 { name: 'measured', type: 'bar', barGap: '5%', itemStyle: { color: style.series[0] }, data: rows().map(([, measured]) => measured) },
                 { name: 'predicted', type: 'bar', itemStyle: { color: style.series[4] }, data: rows().map(([, , predicted]) => predicted) },
-                { name: 'error', type: 'line', silent: true, symbolSize: 1, lineStyle: { width: 0 }, itemStyle: { color: 'transparent' }, // only to carry the figures over the pairs
+                { name: 'error', type: 'line', silent: true, symbolSize: 1, lineStyle: { width: 0 }, itemStyle: { color: 'transparent' }, labelLayout: { hideOverlap: true }, // only to carry the figures over the pairs
                     data: rows().map(([, measured, predicted]) => Math.max(measured, predicted)),
                     label: { show: true, position: 'top', color: style.text, formatter: ({ dataIndex }) => { const [, measured, predicted] = rows()[dataIndex]; return difference(predicted, measured); } } },
             ],
@@ -356,13 +356,13 @@ function facts(run) {
             hasEnergy(run) && ['energy a task', (row) => energy(row.energy_per_task_j), number],
         ].filter(Boolean), run.streams)),
         kept('Links: asked for and achieved', false, table('Links', [
-            ['link', (row) => row.link], ['', (row) => row.direction], ['medium', (row) => row.medium ?? 'its own'],
+            ['link', (row) => row.link], ['direction', (row) => row.direction], ['medium', (row) => row.medium ?? 'its own'],
             ['rate asked', (row) => (row.requested_bytes_per_s ? format('rate', row.requested_bytes_per_s) : 'any'), number],
             ['achieved', (row) => format('rate', row.achieved_bytes_per_s || NaN), number],
             ['delay asked', (row) => duration(row.requested_delay_ns), number], ['achieved', (row) => duration(row.achieved_delay_ns), number],
             ['jitter', (row) => duration(row.jitter_ns), number], ['loss', (row) => share(row.loss), number], ['by', (row) => row.method]], run.links)),
         kept('Nodes', false, table('Nodes', [
-            ['node', (row) => row.node], ['', (row) => (row.is_station ? 'station' : 'device')], ['share of a processor', (row) => share(row.cpu_share), number],
+            ['node', (row) => row.node], ['role', (row) => (row.is_station ? 'station' : 'device')], ['share of a processor', (row) => share(row.cpu_share), number],
             ['threads', (row) => count(row.threads), number], ['backend', (row) => row.backend], ['machine', (row) => `${row.machine} (${row.processors})`],
             ['system', (row) => row.system], ['host', (row) => row.host], ['memory', (row) => format('size', row.memory_bytes), number],
             ['lost', (row) => row.lost ?? '']], run.nodes)),

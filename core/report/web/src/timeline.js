@@ -185,7 +185,7 @@ export function timelineFigure(detail, streams) {
             ['began', (i) => duration(timeline.started_ns[i]), 'number'],
             ...phases.map((phase) => [phase, (i) => duration(timeline[`${phase}_ns`][i]), 'number']),
             ['delay', (i) => duration(timeline.ended_ns[i] - timeline.started_ns[i]), 'number'],
-            ['', (i) => (timeline.failed[i] ? 'failed' : '')],
+            ['ended', (i) => (timeline.failed[i] ? 'failed' : 'well')],
         ], timeline.task.map((_, i) => i), 200),
     });
 }
