@@ -63,7 +63,7 @@ for rows in tasks layers samples plan links nodes plugins; do
 done
 check_status "export of what there is not" 2 napm result export --rows taks
 check_text "suggests what there is" 'did you mean tasks' "$work/err"
-check_text "and names all" 'tasks\|layers\|.*\|plugins' "$work/err"
+check_text "and names all" 'tasks\|hops\|layers\|.*\|plugins' "$work/err"
 check_status "export to where nothing can be" 2 napm result export -o "$work/none/x.csv"
 check_text "names the remedy" 'a folder that exists' "$work/err"
 if command -v jq >/dev/null; then
