@@ -55,7 +55,10 @@ static int pack(struct part *part, struct compute *compute, const struct model *
     if (plan->cut > part->model->layer_count || plan->first > plan->cut)
         return error_set(error, ERROR_RUN, "layers from %u to cut %u of a model with %u layers", plan->first, plan->cut,
                          part->model->layer_count);
-    part->segment = compute_segment(prepared, plan->first, plan->cut, error);
+    if (plan->n_order && (plan->n_order != part->model->layer_count || !order_is_one(part->model, plan->order)))
+        return error_set(error, ERROR_RUN, "an order of %zu numbers that is none of the model's %u layers",
+                         plan->n_order, part->model->layer_count);
+    part->segment = compute_segment(prepared, plan->n_order ? plan->order : NULL, plan->first, plan->cut, error);
     part->execution = part->segment ? compute_execution_take(part->segment, error) : NULL;
     return part->execution ? 0 : -1;
 }

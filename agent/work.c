@@ -288,6 +288,14 @@ static struct job *new_job(enum job_kind kind, size_t source_count, size_t plan_
     return job;
 }
 
+/* The message goes before the job is done. */
+static Wire__StreamPlan copied_plan(const Wire__StreamPlan *plan)
+{
+    Wire__StreamPlan copy = *plan;
+    copy.order = plan->n_order ? memory_copy(plan->order, plan->n_order * sizeof(*plan->order)) : NULL;
+    return copy;
+}
+
 void work_load_model(struct work *work, uint32_t model, const char *path, const char *hash)
 {
     struct job *job = new_job(JOB_LOAD, 1, 0);
@@ -308,7 +316,7 @@ void work_deploy(struct work *work, const Wire__Deploy *deploy)
 {
     struct job *job = new_job(JOB_DEPLOY, 0, deploy->n_streams);
     for (size_t i = 0; i < deploy->n_streams; i++)
-        job->plans[i] = *deploy->streams[i]; /* numbers only */
+        job->plans[i] = copied_plan(deploy->streams[i]);
     post_to_newest(work, job);
 }
 
@@ -320,7 +328,7 @@ void work_prepare(struct work *work, const Wire__Prepare *prepare)
         job->sources[i] = (struct source){prepare->models[i]->model, text_copy(prepare->models[i]->path),
                                           text_copy(prepare->models[i]->hash)};
     for (size_t i = 0; i < prepare->n_streams; i++)
-        job->plans[i] = *prepare->streams[i];
+        job->plans[i] = copied_plan(prepare->streams[i]);
     pthread_mutex_lock(&work->lock);
     join_ended(work);
     post(work->engines->part_count ? start_engine(work, NULL) : work->engines, job);

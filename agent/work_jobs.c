@@ -340,6 +340,8 @@ void work_free_job(struct job *job)
         free(job->sources[i].path);
         free(job->sources[i].hash);
     }
+    for (size_t i = 0; i < job->plan_count; i++)
+        free(job->plans[i].order);
     free(job->sources);
     free(job->plans);
     free(job);

@@ -217,6 +217,37 @@ static struct net tiny_resnet(void)
     return net;
 }
 
+/* One branch of an inception block: a cheap 1x1 convolution that narrows (with the stride), and a dear one that widens. */
+static void inception_branch(struct net *net, const char *prefix, int64_t kernel)
+{
+    char name[48];
+    snprintf(name, sizeof(name), "%s_narrow", prefix);
+    conv_bn_relu(net, name, (struct net_conv){.outputs = 4, .kernel = 1, .stride = 2}, net_relu);
+    snprintf(name, sizeof(name), "%s_widen", prefix);
+    conv_bn_relu(net, name, (struct net_conv){.outputs = 64, .kernel = kernel, .pad = kernel / 2}, net_relu);
+}
+
+/* What is worth running on a device is the stem and the narrow beginning of every branch: no beginning of the layer order. */
+static struct net tiny_inception(void)
+{
+    struct net net = net_begin("tiny-inception", 3, 32, 32);
+    conv_bn_relu(&net, "stem", (struct net_conv){.outputs = 16, .kernel = 3, .pad = 1}, net_relu);
+    net_max_pool(&net, "pool", 2, 2, 0);
+    struct net branch3 = net, branch5 = net, pooled = net;
+    inception_branch(&branch3, "branch3", 3);
+    inception_branch(&branch5, "branch5", 5);
+    net_max_pool(&pooled, "pooled_pool", 2, 2, 0);
+    conv_bn_relu(&pooled, "pooled", (struct net_conv){.outputs = 4, .kernel = 1}, net_relu);
+    net = branch3;
+    net_concat(&net, "concat3_5", &branch5);
+    net_concat(&net, "concat", &pooled);
+    conv_bn_relu(&net, "head", (struct net_conv){.outputs = 64, .kernel = 3, .pad = 1}, net_relu);
+    net_global_average_pool(&net, "average");
+    net_flatten(&net, "flatten");
+    net_full(&net, "fc", 10);
+    return net;
+}
+
 static const struct zoo_model models[] = {
     {"alexnet-cifar10", "AlexNet for 32x32 images, 11 layers, 0.126 GFLOP, 93 MB: the paper's model"},
     {"alexnet", "AlexNet for 224x224 images, 1.43 GFLOP, 244 MB"},
@@ -226,9 +257,10 @@ static const struct zoo_model models[] = {
     {"mobilenetv2", "MobileNetV2 for 224x224 images, 0.60 GFLOP, 14 MB, depthwise convolutions"},
     {"tiny-cnn", "a chain of 5 small layers for 16x16 images: for tests and first steps"},
     {"tiny-resnet", "small residual blocks and a concatenation for 16x16 images: for tests"},
+    {"tiny-inception", "parallel branches that narrow first, for 32x32 images: splits best along a set of layers"},
 };
-static struct net (*const builders[])(void) = {alexnet_cifar10, alexnet_224, vgg16,    vgg16_cifar,
-                                               resnet50,        mobilenetv2, tiny_cnn, tiny_resnet};
+static struct net (*const builders[])(void) = {alexnet_cifar10, alexnet_224, vgg16,       vgg16_cifar,   resnet50,
+                                               mobilenetv2,     tiny_cnn,    tiny_resnet, tiny_inception};
 #define MODEL_COUNT (sizeof(models) / sizeof(*models))
 
 const struct zoo_model *zoo_models(size_t *count)

@@ -110,7 +110,7 @@ static int measure(struct workbench *bench, const struct bench_options *options,
     progress_start();
     progress_step("preparing", 0, 0);
     struct compute_model *model = compute ? compute_prepare(compute, bench->model, error) : NULL;
-    struct compute_segment *segment = model ? compute_segment(model, 0, bench->view->layer_count, error) : NULL;
+    struct compute_segment *segment = model ? compute_segment(model, NULL, 0, bench->view->layer_count, error) : NULL;
     double *times_ns = NEW_ARRAY(double, options->runs);
     int result = segment ? time_passes(bench, segment, options, times_ns, error) : -1;
     progress_stop();

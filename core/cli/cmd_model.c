@@ -278,7 +278,7 @@ static int run_model(struct workbench *bench, const struct model_run *options, s
     progress_start();
     progress_step("computing", 0, 0);
     struct compute_model *model = compute_prepare(compute, bench->model, error);
-    int result = model ? workbench_part(model, 0, view->layer_count, &inputs, &outputs, error) : -1;
+    int result = model ? workbench_part(model, NULL, 0, view->layer_count, &inputs, &outputs, error) : -1;
     progress_stop();
     if (result == 0)
         result = show_outputs(bench, options, part.leaving, &outputs, error);

@@ -13,6 +13,7 @@
 #include "core/cli/progress.h"
 #include "core/cli/report_parts.h"
 #include "core/cli/table.h"
+#include "core/ledger/placed.h"
 
 static const char about[] =
     "Starts the nodes, profiles every layer on each (or takes what the ledger knows), lets the scenario's partitioner\n"
@@ -31,7 +32,7 @@ static const struct table_column plan_columns[] = {
     {"predicted_total_ns", "total", TABLE_DURATION},
     {"predicted_variance_ns2", "variance", TABLE_VARIANCE},
     {"against_own", "against the first", TABLE_SHARE},
-    {"gap", "above the optimum", TABLE_SHARE},
+    {"gap", "above the best cuts", TABLE_SHARE},
     {"planning_ns", "planned in", TABLE_DURATION},
     {"predicted_energy_j", "energy a task", TABLE_ENERGY}, /* the last: only where nodes have power models */
 };
@@ -57,13 +58,61 @@ static uint32_t way_length(const struct scenario *scenario, const struct plan *p
     return plan->way_cuts ? scenario_way_length(scenario, scenario->streams[stream].device) : 1;
 }
 
+/* NULL where the placement is cuts of the model's own order. */
+static const uint32_t *order_of(const struct plan *plan, uint32_t stream)
+{
+    return plan->orders ? plan->orders[stream] : NULL;
+}
+
+static const uint32_t *way_cuts_of(const struct scenario *scenario, const struct plan *plan, uint32_t stream)
+{
+    const uint32_t *cuts = plan->way_cuts;
+    for (uint32_t i = 0; i < stream; i++)
+        cuts += way_length(scenario, plan, i);
+    return cuts;
+}
+
+/* The layers before the station's in words, where they are no beginning of the layer order. */
+static char *set_text(const struct scenario *scenario, const struct plan *plan, uint32_t stream)
+{
+    const struct napm_model *model = model_view(scenario->models[scenario->streams[stream].model].model);
+    const uint32_t *cuts = way_cuts_of(scenario, plan, stream), *order = order_of(plan, stream);
+    uint32_t length = way_length(scenario, plan, stream), node = scenario->streams[stream].device, place = 0;
+    struct placed placed = {0};
+    for (uint32_t hop = 0; hop < length; hop++) {
+        for (; place < cuts[hop]; place++)
+            placed_add(&placed, length > 1 ? scenario->nodes[node].name : NULL, order[place],
+                       model->layers[order[place]]->name);
+        node = scenario->links[scenario->link_of_node[node]].upper;
+    }
+    return placed_end(&placed);
+}
+
+/* The node of each layer, by layer. */
+static json_t *placement_json(const struct scenario *scenario, const struct plan *plan, uint32_t stream)
+{
+    const uint32_t *cuts = way_cuts_of(scenario, plan, stream), *order = order_of(plan, stream);
+    uint32_t layers = model_view(scenario->models[scenario->streams[stream].model].model)->layer_count;
+    uint32_t node = scenario->streams[stream].device, hop = 0;
+    json_t *names = json_array();
+    for (uint32_t layer = 0; layer < layers; layer++)
+        json_array_append_new(names, json_null());
+    for (uint32_t place = 0; place < layers; place++) {
+        for (; hop < way_length(scenario, plan, stream) && place == cuts[hop]; hop++)
+            node = scenario->links[scenario->link_of_node[node]].upper;
+        json_array_set_new(names, order[place], json_string(scenario->nodes[node].name));
+    }
+    return names;
+}
+
 static char *cuts_text(const struct scenario *scenario, const struct plan *plan)
 {
     char *text = text_copy("");
     const uint32_t *cuts = plan->way_cuts ? plan->way_cuts : plan->cuts;
     for (uint32_t i = 0; i < plan->stream_count; i++)
         for (uint32_t hop = 0; hop < way_length(scenario, plan, i); hop++) {
-            char *longer = text_format("%s%s%u", text, hop ? "/" : i ? " " : "", *cuts++);
+            const char *mark = hop == 0 && order_of(plan, i) ? "set:" : "";
+            char *longer = text_format("%s%s%s%u", text, hop ? "/" : i ? " " : "", mark, *cuts++);
             free(text);
             text = longer;
         }
@@ -93,7 +142,9 @@ static struct table *plan_table(const struct scenario *scenario, struct plan *co
     return table;
 }
 
-static void add_stream(struct table *table, const struct scenario *scenario, const struct plan *plan, uint32_t stream)
+/* `brief`: a set's layers stand below the table. */
+static void add_stream(struct table *table, const struct scenario *scenario, const struct plan *plan, uint32_t stream,
+                       bool brief)
 {
     const struct napm_model *model = model_view(scenario->models[scenario->streams[stream].model].model);
     const struct napm_phases *phases = &plan->predicted[stream];
@@ -103,7 +154,11 @@ static void add_stream(struct table *table, const struct scenario *scenario, con
     table_text(table, scenario->streams[stream].name);
     table_number(table, cut);
     table_number(table, model->layer_count);
-    table_text(table, cut > 0 ? model->layers[cut - 1]->name : NULL);
+    char *layers = order_of(plan, stream) ? set_text(scenario, plan, stream) : NULL;
+    char *set = layers && !brief ? text_format("set: %s", layers) : layers ? text_copy("(a set)") : NULL;
+    table_text(table, set ? set : cut > 0 ? model->layers[cut - 1]->name : NULL);
+    free(layers);
+    free(set);
     table_number(table, (double)plan->cut_bytes[stream]);
     table_number(table, phases->local_ns);
     table_number(table, phases->transmit_ns);
@@ -114,7 +169,7 @@ static void add_stream(struct table *table, const struct scenario *scenario, con
                  phases->local_ns + phases->transmit_ns + phases->queue_ns + phases->remote_ns + phases->return_ns);
 }
 
-static struct table *stream_table(const struct scenario *scenario, struct plan *const *plans, size_t count)
+static struct table *stream_table(const struct scenario *scenario, struct plan *const *plans, size_t count, bool brief)
 {
     struct table *table = table_new(stream_columns, sizeof(stream_columns) / sizeof(stream_columns[0]));
     table_split(table, 2, "local_ns");
@@ -122,7 +177,7 @@ static struct table *stream_table(const struct scenario *scenario, struct plan *
         if (i > 0)
             table_rule(table);
         for (uint32_t stream = 0; stream < plans[i]->stream_count; stream++)
-            add_stream(table, scenario, plans[i], stream);
+            add_stream(table, scenario, plans[i], stream, brief);
     }
     return table;
 }
@@ -143,6 +198,8 @@ static json_t *plans_json(const struct table *overview, const struct scenario *s
             for (uint32_t hop = 0; way_cuts && hop < way_length(scenario, plans[i], stream); hop++)
                 json_array_append_new(way, json_integer(*way_cuts++));
             json_object_set_new(cut, "way", way);
+            if (order_of(plans[i], stream))
+                json_object_set_new(cut, "placement", placement_json(scenario, plans[i], stream));
             json_array_append_new(cuts, cut);
         }
         json_object_set_new(row, "cuts", cuts);
@@ -157,12 +214,27 @@ static double optimum_of(struct plan *const *plans, size_t count, uint64_t evalu
     return isinf(mean_ns) ? NAN : mean_ns;
 }
 
+static void print_sets(const struct scenario *scenario, const struct plan *plan)
+{
+    struct report_set *sets = NEW_ARRAY(struct report_set, plan->stream_count);
+    char **texts = NEW_ARRAY(char *, plan->stream_count);
+    for (uint32_t i = 0; i < plan->stream_count; i++) {
+        texts[i] = order_of(plan, i) ? set_text(scenario, plan, i) : NULL;
+        sets[i] = (struct report_set){scenario->streams[i].name, texts[i]};
+    }
+    report_print_sets(sets, plan->stream_count);
+    for (uint32_t i = 0; i < plan->stream_count; i++)
+        free(texts[i]);
+    free(texts);
+    free(sets);
+}
+
 static void show_plans(const struct scenario *scenario, struct plan *const *plans, size_t count, uint64_t evaluations,
                        const char *format)
 {
     double optimum_ns = optimum_of(plans, count, evaluations);
     struct table *overview = plan_table(scenario, plans, count, optimum_ns);
-    struct table *streams = stream_table(scenario, plans, count);
+    struct table *streams = stream_table(scenario, plans, count, strcmp(format, "table") == 0);
     if (strcmp(format, "json") == 0) {
         json_t *document = json_object();
         json_object_set_new(document, "scenario", json_string(scenario->name ? scenario->name : scenario->path));
@@ -179,6 +251,8 @@ static void show_plans(const struct scenario *scenario, struct plan *const *plan
             printf("The optimum is not known: exhaustive was not finished in %" PRIu64 " evaluations.\n", evaluations);
         printf("\n");
         table_print(streams, stdout, 0);
+        for (size_t i = 0; i < count; i++)
+            print_sets(scenario, plans[i]);
     }
     table_free(overview);
     table_free(streams);
@@ -212,7 +286,7 @@ int cmd_plan(int argc, char **argv)
     const struct cli_option table[] = {
         {"partitioner", 'p', OPTION_WORDS, &partitioners, "NAME", "plan with this one too; may be repeated", 0, 0},
         {"gap", 0, OPTION_BIG_NUMBER, &wishes.optimum_evaluations, "N",
-         "look for the optimum by at most N evaluations, and show how far above it each plan is", 1, INT64_MAX},
+         "look for the best cuts by at most N evaluations, and show how far above them each plan is", 1, INT64_MAX},
         EXPERIMENT_SET(options),
         EXPERIMENT_SEED(options),
         EXPERIMENT_WORLD(options),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * napm model verify FILE: runs the model whole, then split at every cut, and compares bit for bit; then compares the
- * backends with each other within a tolerance.
+ * napm model verify FILE: runs the model whole, then split at every cut, and in three along sets of layers that are no
+ * beginning of the layer order, and compares bit for bit; then compares the backends with each other within a tolerance.
  */
 #include "core/cli/model_verify.h"
 
@@ -18,6 +18,9 @@
 #include "core/cli/workbench.h"
 
 #define DEFAULT_TOLERANCE 1e-4
+#define SETS 12 /* of a model with branches */
+#define SET_TRIES 200 /* at random, for them */
+#define SET_PARTS 3
 
 static const char *const default_backends[] = {WORKBENCH_BACKEND, "reference"};
 
@@ -34,24 +37,23 @@ struct verify_options {
 /* What one backend came to. */
 struct verdict {
     char *backend; /* "name version" */
-    uint32_t cuts, unequal; /* verified, and those that differ */
-    uint32_t first_unequal;
+    uint32_t cuts, sets, unequal, unequal_sets; /* verified, and those that differ */
+    uint32_t first_unequal; /* cut */
     struct tensors whole; /* the unsplit result */
     double difference; /* to the first backend: greatest, relative to its greatest value; NAN for the first itself */
 };
 
 static const struct table_column columns[] = {
-    {"backend", "backend", TABLE_TEXT},
-    {"cuts", "cuts verified", TABLE_COUNT},
-    {"unequal", "unequal", TABLE_COUNT},
-    {"first_unequal", "first", TABLE_COUNT},
-    {"relative_difference", "difference to the first", TABLE_REAL},
+    {"backend", "backend", TABLE_TEXT},      {"cuts", "cuts verified", TABLE_COUNT},
+    {"sets", "sets", TABLE_COUNT},           {"unequal", "unequal", TABLE_COUNT},
+    {"first_unequal", "first", TABLE_COUNT}, {"relative_difference", "difference to the first", TABLE_REAL},
     {"verdict", "verdict", TABLE_TEXT},
 };
 
 static bool is_good(const struct verdict *verdict, double tolerance)
 {
-    return verdict->unequal == 0 && (isnan(verdict->difference) || verdict->difference <= tolerance);
+    return verdict->unequal + verdict->unequal_sets == 0 &&
+           (isnan(verdict->difference) || verdict->difference <= tolerance);
 }
 
 static bool is_same(const struct tensors *a, const struct tensors *b)
@@ -79,47 +81,81 @@ static double relative_difference(const struct tensors *a, const struct tensors 
     return worst;
 }
 
-/* The model split at `cut`, prepared anew each time: no more than one cut's weights are held, and preparing must repeat. */
-static int run_split(struct workbench *bench, struct compute *compute, uint32_t cut, const struct tensors *inputs,
-                     struct tensors *outputs, struct error *error)
+/*
+ * The model split at cuts of an order, prepared anew each time: no more than one split's weights are held, and preparing
+ * must repeat.
+ */
+static int run_split(struct workbench *bench, struct compute *compute, const uint32_t *order, const uint32_t *cuts,
+                     uint32_t cut_count, const struct tensors *inputs, struct tensors *outputs, struct error *error)
 {
-    struct model_part head;
+    struct tensors arrived = {0};
     struct compute_model *model = compute_prepare(compute, bench->model, error);
-    if (!model)
-        return -1;
-    model_part_range(bench->model, 0, cut, &head);
-    struct tensors crossing = tensors_new(bench->view, head.leaving, head.leaving_count);
-    int result = workbench_part(model, 0, cut, inputs, &crossing, error);
-    if (result == 0)
-        result = workbench_part(model, cut, bench->view->layer_count, &crossing, outputs, error);
+    int result = model ? 0 : -1;
+    for (uint32_t i = 0; i <= cut_count && result == 0; i++) {
+        uint32_t first = i ? cuts[i - 1] : 0, last = i < cut_count ? cuts[i] : bench->view->layer_count;
+        struct model_part part;
+        order_part(bench->view, order, first, last, &part);
+        struct tensors left = i < cut_count ? tensors_new(bench->view, part.leaving, part.leaving_count) : *outputs;
+        model_part_free(&part);
+        result = workbench_part(model, order, first, last, i ? &arrived : inputs, &left, error);
+        tensors_free(&arrived);
+        if (i < cut_count)
+            arrived = left;
+    }
     if (result != 0)
-        error_prefix(error, "cut %u", cut);
-    tensors_free(&crossing);
-    model_part_free(&head);
-    compute_release(model);
+        tensors_free(&arrived);
+    if (model)
+        compute_release(model);
     return result;
 }
 
 static int verify_cuts(struct workbench *bench, struct compute *compute, const struct tensors *inputs,
-                       struct verdict *verdict, struct error *error)
+                       struct tensors *split, struct verdict *verdict, struct error *error)
 {
-    uint32_t layers = bench->view->layer_count;
+    for (uint32_t cut = 0; cut <= bench->view->layer_count; cut++) {
+        progress_step("verifying cuts", cut, bench->view->layer_count + 1);
+        if (run_split(bench, compute, NULL, &cut, 1, inputs, split, error) != 0)
+            return error_prefix(error, "cut %u", cut);
+        verdict->cuts++;
+        if (!is_same(&verdict->whole, split) && verdict->unequal++ == 0)
+            verdict->first_unequal = cut;
+    }
+    return 0;
+}
+
+/* Parts that are sets of layers, one behind the other; in a chain there are none but cuts. */
+static int verify_sets(struct workbench *bench, struct compute *compute, const struct tensors *inputs,
+                       struct tensors *split, struct verdict *verdict, struct error *error)
+{
+    uint32_t *order = NEW_ARRAY(uint32_t, bench->view->layer_count), cuts[SET_PARTS - 1];
+    struct random random;
+    int result = 0;
+    random_seed(&random, 1, "verify");
+    for (uint32_t tries = 0; tries < SET_TRIES && verdict->sets < SETS && result == 0; tries++) {
+        if (order_random(bench->view, &random, SET_PARTS, order, cuts) == 0)
+            continue;
+        progress_step("verifying sets", verdict->sets, SETS);
+        result = run_split(bench, compute, order, cuts, SET_PARTS - 1, inputs, split, error);
+        verdict->sets += result == 0;
+        verdict->unequal_sets += result == 0 && !is_same(&verdict->whole, split);
+    }
+    free(order);
+    return result != 0 ? error_prefix(error, "set %u of layers", verdict->sets) : 0;
+}
+
+static int verify_splits(struct workbench *bench, struct compute *compute, const struct tensors *inputs,
+                         struct verdict *verdict, struct error *error)
+{
     struct model_part all;
-    model_part_range(bench->model, 0, layers, &all);
+    order_part(bench->view, NULL, 0, bench->view->layer_count, &all);
     verdict->whole = tensors_new(bench->view, all.leaving, all.leaving_count);
     struct tensors split = tensors_new(bench->view, all.leaving, all.leaving_count);
     model_part_free(&all);
-    struct compute_model *model = compute_prepare(compute, bench->model, error);
-    int result = model ? workbench_part(model, 0, layers, inputs, &verdict->whole, error) : -1;
-    if (model)
-        compute_release(model);
-    for (uint32_t cut = 0; cut <= layers && result == 0; cut++) {
-        progress_step("verifying cuts", cut, layers + 1);
-        result = run_split(bench, compute, cut, inputs, &split, error);
-        verdict->cuts += result == 0;
-        if (result == 0 && !is_same(&verdict->whole, &split) && verdict->unequal++ == 0)
-            verdict->first_unequal = cut;
-    }
+    int result = run_split(bench, compute, NULL, NULL, 0, inputs, &verdict->whole, error);
+    if (result == 0)
+        result = verify_cuts(bench, compute, inputs, &split, verdict, error);
+    if (result == 0)
+        result = verify_sets(bench, compute, inputs, &split, verdict, error);
     tensors_free(&split);
     return result;
 }
@@ -132,7 +168,7 @@ static int verify_backend(struct workbench *bench, const char *backend, const st
         return -1;
     const struct instance *instance = compute_instance(compute);
     verdict->backend = text_format("%s %s", instance->entry->name, instance->entry->version);
-    int result = verify_cuts(bench, compute, inputs, verdict, error);
+    int result = verify_splits(bench, compute, inputs, verdict, error);
     compute_close(compute);
     return result;
 }
@@ -145,10 +181,14 @@ static struct table *verdict_table(const struct verdict *verdicts, size_t count,
         table_row(table);
         table_text(table, verdict->backend);
         table_number(table, verdict->cuts);
-        table_number(table, verdict->unequal);
+        table_number(table, verdict->sets);
+        table_number(table, verdict->unequal + verdict->unequal_sets);
         table_number(table, verdict->unequal ? verdict->first_unequal : NAN);
         table_number(table, verdict->difference);
-        table_text(table, is_good(verdict, tolerance) ? "good" : verdict->unequal ? "cuts differ" : "backends differ");
+        table_text(table, is_good(verdict, tolerance) ? "good"
+                          : verdict->unequal          ? "cuts differ"
+                          : verdict->unequal_sets     ? "sets differ"
+                                                      : "backends differ");
     }
     return table;
 }
@@ -165,6 +205,9 @@ static int conclude(const struct verify_options *options, const struct verdict *
             return error_set(error, ERROR_RUN,
                              "%s: %u of %u cuts give another result than the whole model, the first is cut %u",
                              verdicts[i].backend, verdicts[i].unequal, verdicts[i].cuts, verdicts[i].first_unequal);
+        if (verdicts[i].unequal_sets)
+            return error_set(error, ERROR_RUN, "%s: %u of %u sets of layers give another result than the whole model",
+                             verdicts[i].backend, verdicts[i].unequal_sets, verdicts[i].sets);
         if (!is_good(&verdicts[i], options->tolerance))
             return error_set(error, ERROR_RUN, "%s differs from %s by %.3g, more than the tolerance of %.3g",
                              verdicts[i].backend, verdicts[0].backend, verdicts[i].difference, options->tolerance);
@@ -254,9 +297,11 @@ int model_verify_main(int argc, char **argv)
         "napm model verify",
         "FILE",
         "prove that every cut gives the same result, bit for bit",
-        "Runs the model whole, then split in two at every cut, on each backend, and compares bit for bit; then "
-        "compares\n"
-        "the backends with the first one. Exit status 1 where anything differs.",
+        "Runs the model whole, then split in two at every cut, and, where it has branches, in three along sets of "
+        "layers\n"
+        "that no cut of the layer order gives, on each backend, and compares bit for bit; then compares the backends "
+        "with\n"
+        "the first one. Exit status 1 where anything differs.",
         "  napm model verify alexnet.onnx\n  napm model verify alexnet.onnx --backend onednn --threads 2",
         table,
         OPTIONS_COUNT(table),

@@ -14,6 +14,8 @@
 #include "core/cli/report_parts.h"
 #include "core/cli/table.h"
 
+#define MOST_SET_STREAMS 6 /* named in a line */
+
 double report_predicted_delay_ns(const struct stream_summary *stream)
 {
     double sum = 0;
@@ -79,6 +81,7 @@ static const struct table_column stream_columns[] = {
     {"way", "layers on the way", TABLE_TEXT},
     {"energy_per_task_j", "energy a task", TABLE_ENERGY},
     {"sending_per_task_j", "for sending", TABLE_ENERGY},
+    {"placement", "node of each layer", TABLE_TEXT}, /* where it is no cut of the layer order */
 };
 
 static void add_stream(struct table *table, int64_t run, const struct stream_summary *stream)
@@ -116,6 +119,7 @@ static void add_stream(struct table *table, int64_t run, const struct stream_sum
     table_text(table, stream->way);
     table_number(table, stream->energy_j);
     table_number(table, stream->sending_j);
+    table_text(table, stream->placement);
 }
 
 struct table *report_streams(const struct run_summary *const *summaries, size_t count)
@@ -189,8 +193,10 @@ static void print_streams(const struct run_summary *summary)
     table_split(table, 1, "mean");
     for (size_t i = 0; i < summary->stream_count; i++) {
         const struct stream_summary *stream = &summary->streams[i];
-        char *cut = stream->way ? text_copy(stream->way)
-                                : report_cut_text(stream->planned, stream->cut, stream->layer_count, stream->cut_layer);
+        char *cut = stream->set ? text_format("set of %u/%u", stream->cut, stream->layer_count)
+                    : stream->way
+                        ? text_copy(stream->way)
+                        : report_cut_text(stream->planned, stream->cut, stream->layer_count, stream->cut_layer);
         table_row(table);
         table_text(table, stream->name);
         table_text(table, cut);
@@ -204,6 +210,34 @@ static void print_streams(const struct run_summary *summary)
         add_all_streams(table, summary);
     table_print(table, stdout, 0);
     table_free(table);
+    struct report_set *sets = NEW_ARRAY(struct report_set, summary->stream_count);
+    for (size_t i = 0; i < summary->stream_count; i++)
+        sets[i] = (struct report_set){summary->streams[i].name, summary->streams[i].set};
+    report_print_sets(sets, summary->stream_count);
+    free(sets);
+}
+
+static bool is_same_set(const char *a, const char *b)
+{
+    return a && b && strcmp(a, b) == 0;
+}
+
+void report_print_sets(const struct report_set *sets, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t before = 0, more = 0;
+        while (before < i && !is_same_set(sets[before].set, sets[i].set))
+            before++;
+        if (!sets[i].set || before < i)
+            continue;
+        printf("set of %s", sets[i].stream);
+        for (size_t k = i + 1; k < count; k++)
+            if (is_same_set(sets[i].set, sets[k].set) && ++more < MOST_SET_STREAMS)
+                printf(", %s", sets[k].stream);
+        if (more >= MOST_SET_STREAMS)
+            printf(" and %zu more", more - MOST_SET_STREAMS + 1);
+        printf(": %s\n", sets[i].set);
+    }
 }
 
 char *report_cut_text(bool planned, uint32_t cut, uint32_t layer_count, const char *layer)

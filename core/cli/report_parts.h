@@ -21,6 +21,13 @@ char *report_cut_text(bool planned, uint32_t cut, uint32_t layer_count, const ch
 /* Each plan of a run. Printed only where there are several. */
 struct table *report_plans(const struct run_summary *summary);
 void report_print_plans(const struct run_summary *summary);
+/* Streams and the layers on their devices, in words; set NULL: a cut of the layer order, which needs none. */
+struct report_set {
+    const char *stream, *set;
+};
+
+/* Under a table that says "set": one line for each set and the streams that have it. */
+void report_print_sets(const struct report_set *sets, size_t count);
 
 /* What the reader must know before trusting the figures. */
 struct report_warnings {

@@ -122,10 +122,10 @@ static int run_part(struct compute_execution *execution, uint32_t layers, const 
     return result;
 }
 
-int workbench_part(struct compute_model *model, uint32_t first, uint32_t last, const struct tensors *inputs,
-                   struct tensors *outputs, struct error *error)
+int workbench_part(struct compute_model *model, const uint32_t *order, uint32_t first, uint32_t last,
+                   const struct tensors *inputs, struct tensors *outputs, struct error *error)
 {
-    struct compute_segment *segment = compute_segment(model, first, last, error);
+    struct compute_segment *segment = compute_segment(model, order, first, last, error);
     struct compute_execution *execution = segment ? compute_execution_take(segment, error) : NULL;
     if (!execution)
         return -1;

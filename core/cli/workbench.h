@@ -65,8 +65,11 @@ void tensors_free(struct tensors *tensors);
 int tensors_read(struct tensors *tensors, const struct napm_model *model, const struct text_list *sources,
                  uint64_t seed, struct error *error);
 
-/* Runs layers first..last-1 of a prepared model over `inputs` (those that arrive at `first`) and copies what leaves. */
-int workbench_part(struct compute_model *model, uint32_t first, uint32_t last, const struct tensors *inputs,
-                   struct tensors *outputs, struct error *error);
+/*
+ * Runs the layers at places first..last-1 of an order (NULL: the model's own) of a prepared model over `inputs` (those that
+ * arrive at `first`) and copies what leaves.
+ */
+int workbench_part(struct compute_model *model, const uint32_t *order, uint32_t first, uint32_t last,
+                   const struct tensors *inputs, struct tensors *outputs, struct error *error);
 
 #endif

@@ -36,6 +36,7 @@ struct compute_model {
 
 struct compute_segment {
     struct compute_model *model;
+    uint32_t *order; /* NULL: the model's own */
     uint32_t first, last, uses;
     struct model_part part;
     void *handle; /* the backend's; NULL for an empty part */
@@ -116,6 +117,7 @@ static void segment_free(struct compute_segment *segment)
     if (segment->handle)
         CALL_VOID(compute, release_segment(compute->instance->self, segment->handle));
     model_part_free(&segment->part);
+    free(segment->order);
     free(segment->input_source);
     free(segment->leaving_source);
     free(segment);
@@ -238,10 +240,12 @@ static void map_borders(struct compute_segment *segment)
     }
 }
 
-struct compute_segment *compute_segment(struct compute_model *model, uint32_t first, uint32_t last, struct error *error)
+struct compute_segment *compute_segment(struct compute_model *model, const uint32_t *order, uint32_t first,
+                                        uint32_t last, struct error *error)
 {
+    const uint32_t layers = model_view(model->model)->layer_count;
     for (struct compute_segment *known = model->segments; known; known = known->next) {
-        if (known->first == first && known->last == last) {
+        if (known->first == first && known->last == last && order_same(known->order, order, 0, layers)) {
             known->uses++;
             return known;
         }
@@ -250,9 +254,10 @@ struct compute_segment *compute_segment(struct compute_model *model, uint32_t fi
     struct compute_segment *segment = NEW(struct compute_segment);
     segment->uses = 1;
     segment->model = model;
+    segment->order = order ? memory_copy(order, layers * sizeof(*order)) : NULL;
     segment->first = first;
     segment->last = last;
-    model_part_range(model->model, first, last, &segment->part);
+    order_part(model_view(model->model), order, first, last, &segment->part);
     map_borders(segment);
     if (first < last) {
         int32_t status;
@@ -628,7 +633,7 @@ int compute_profile_batch(struct compute_model *model, uint32_t batch, uint32_t 
     uint32_t layers = model_view(model->model)->layer_count;
     if (repeats == 0)
         return error_set(error, ERROR_INPUT, "a profile needs at least one pass");
-    struct compute_segment *segment = compute_segment(model, 0, layers, error);
+    struct compute_segment *segment = compute_segment(model, NULL, 0, layers, error);
     struct compute_execution **executions = NEW_ARRAY(struct compute_execution *, batch);
     uint32_t taken = segment ? take_executions(segment, executions, batch, error) : 0;
     void **inputs = taken == batch ? make_inputs(model->model, error) : NULL;

@@ -11,11 +11,12 @@
 
 #include "core/base/error.h"
 #include "core/model/model.h"
+#include "core/model/order.h"
 #include "core/plugin/catalogue.h"
 
 struct compute; /* one backend instance */
 struct compute_model; /* a model prepared on it */
-struct compute_segment; /* layers first..last-1, packed */
+struct compute_segment; /* layers at places first..last-1 of an order, packed */
 struct compute_execution; /* one task's activations */
 
 struct compute_settings {
@@ -44,11 +45,11 @@ struct compute_model *compute_prepare(struct compute *compute, const struct mode
 void compute_release(struct compute_model *model);
 
 /*
- * Segments are shared: asking again for the same layers returns the same one. Freed with the compute. An empty one
- * (first == last) only passes its inputs through.
+ * Segments are shared: asking again for the same places of the same order (see core/model/order.h; NULL: the model's own)
+ * returns the same one. Freed with the compute. An empty one (first == last) only passes its inputs through.
  */
-struct compute_segment *compute_segment(struct compute_model *model, uint32_t first, uint32_t last,
-                                        struct error *error);
+struct compute_segment *compute_segment(struct compute_model *model, const uint32_t *order, uint32_t first,
+                                        uint32_t last, struct error *error);
 /* Said as often as the segment was asked for, it is freed; its executions have been put back. */
 void compute_segment_give_up(struct compute_segment *segment);
 const struct model_part *compute_segment_part(const struct compute_segment *segment);

@@ -94,9 +94,10 @@ static void expect(struct flow *flow, uint32_t source, int64_t at_ns)
     heap_add(&flow->events, (heap_key)(uint64_t)at_ns << 64 | source);
 }
 
-static const struct flow_stream *stream_of(const struct flow *flow, const struct task *task)
+/* The task's stream, its layers in the order that it runs in. */
+static const struct flow_stream *stream_of(const struct task *task)
 {
-    return &flow->setup.streams[task->record.stream];
+    return task->record.order;
 }
 
 /* The cut behind which nothing is left to the station, or in front of which its layers begin. */
@@ -166,7 +167,7 @@ void flow_compute_first(struct flow *flow, uint32_t number)
         flow_put_back(flow, flow_take_first(&node->queue));
     if (!task)
         return;
-    const int64_t *until_ns = stream_of(flow, task)->hops[task->hop].until_ns;
+    const int64_t *until_ns = stream_of(task)->hops[task->hop].until_ns;
     uint32_t first = task->hop > 0 ? task->record.cuts[task->hop - 1] : 0;
     if (task->hop > 0) {
         task->record.queue_ns += flow->now_ns - task->since_ns;
@@ -197,7 +198,7 @@ static int64_t extra_ns(const struct flow_stream *stream, const struct task *tas
 /* Over the link above task->hop. */
 static int send(struct flow *flow, struct task *task, enum link_direction direction)
 {
-    const struct flow_stream *stream = stream_of(flow, task);
+    const struct flow_stream *stream = stream_of(task);
     const struct flow_hop *hop = &stream->hops[task->hop];
     uint32_t cut = task->record.cuts[task->hop], number = 2 * hop->link + (uint32_t)direction;
     bool result = direction == LINK_DOWN || cut == stream->layer_count;
@@ -223,7 +224,7 @@ static int go_down(struct flow *flow, struct task *task)
 /* What task->hop has to do is done. */
 static int leave_hop(struct flow *flow, struct task *task)
 {
-    const struct flow_stream *stream = stream_of(flow, task);
+    const struct flow_stream *stream = stream_of(task);
     if (task->record.cuts[task->hop] < stream->layer_count || stream->result_to_station)
         return send(flow, task, LINK_UP);
     return stream->result_returns ? go_down(flow, task) : end_task(flow, task);
@@ -231,7 +232,7 @@ static int leave_hop(struct flow *flow, struct task *task)
 
 static int enter_station(struct flow *flow, struct task *task)
 {
-    const struct flow_stream *stream = stream_of(flow, task);
+    const struct flow_stream *stream = stream_of(task);
     uint32_t cut = last_cut(stream, task);
     if (cut == stream->layer_count)
         return end_task(flow, task);
@@ -244,7 +245,7 @@ static int enter_station(struct flow *flow, struct task *task)
         .priority = stream->priority,
         .weight = stream->weight,
         .model = stream->model,
-        .first_layer = cut,
+        .first_layer = stream->order * (stream->layer_count + 1) + cut,
         .layer_count = stream->layer_count - cut,
         .layer_ns = stream->station_layer_ns + cut,
         .user = task,
@@ -255,7 +256,7 @@ static int enter_station(struct flow *flow, struct task *task)
 /* task->hop has just got the task's tensors: computes its share, behind those that wait there. */
 static int enter_hop(struct flow *flow, struct task *task)
 {
-    uint32_t node = stream_of(flow, task)->hops[task->hop].node;
+    uint32_t node = stream_of(task)->hops[task->hop].node;
     bool idle = !flow->nodes[node].queue.first;
     append(&flow->nodes[node].queue, task);
     if (idle)
@@ -265,7 +266,7 @@ static int enter_hop(struct flow *flow, struct task *task)
 
 static int arrive_above(struct flow *flow, struct task *task)
 {
-    const struct flow_stream *stream = stream_of(flow, task);
+    const struct flow_stream *stream = stream_of(task);
     task->record.transmit_ns += flow->now_ns - task->since_ns;
     task->since_ns = flow->now_ns;
     if (++task->hop == stream->hop_count)
@@ -297,7 +298,7 @@ static int arrive(struct flow *flow, struct task *task, enum link_direction dire
 static int take_delivery(struct flow *flow, const struct link_delivery *delivery)
 {
     struct task *task = delivery->frame;
-    int64_t extra = extra_ns(stream_of(flow, task), task, delivery->direction);
+    int64_t extra = extra_ns(stream_of(task), task, delivery->direction);
     uint32_t number = 2 * delivery->link + (uint32_t)delivery->direction;
     struct queue *queue = &flow->directions[number];
     flow->event_count++;
@@ -333,8 +334,11 @@ static int start_task(struct flow *flow, uint32_t stream)
     struct task *task = take_task(flow);
     flow->event_count++;
     begin_record(&task->record, stream, state->started++, flow->now_ns);
-    task->record.cuts = flow->cuts + flow->first_cut[stream];
-    task->record.plan = flow->plan;
+    task->record.order = flow->plan.ordered ? flow->plan.ordered[stream] : NULL;
+    if (!task->record.order)
+        task->record.order = &flow->setup.streams[stream];
+    task->record.cuts = flow->plan.cuts + flow->first_cut[stream];
+    task->record.plan = flow->plan_number;
     for (uint32_t i = 0; i + 1 < flow->setup.streams[stream].hop_count; i++)
         task->record.passages[i] = (struct flow_passage){-1, -1, -1, -1};
     task->since_ns = flow->now_ns;
@@ -397,7 +401,7 @@ static int end_slice_of(struct flow *flow, struct task *task, uint32_t batch)
     task->record.remote_ns += end.running_ns;
     task->record.queue_ns += flow->now_ns - task->since_ns - end.running_ns;
     task->record.slices = end.slices;
-    return stream_of(flow, task)->result_returns ? go_down(flow, task) : end_task(flow, task);
+    return stream_of(task)->result_returns ? go_down(flow, task) : end_task(flow, task);
 }
 
 static int end_slice(struct flow *flow, uint32_t worker)
@@ -441,7 +445,7 @@ static int dispatch(struct flow *flow)
     uint32_t further = 0;
     while ((answer = station_dispatch(flow->station, flow->now_ns, &slice, flow->error)) > 0) {
         struct task *task = slice.user;
-        const struct flow_stream *stream = stream_of(flow, task);
+        const struct flow_stream *stream = stream_of(task);
         uint32_t first = last_cut(stream, task) + slice.first_layer;
         task->job = slice.job;
         task->slice_began_ns = flow->now_ns;
@@ -591,12 +595,12 @@ static void reset(struct flow *flow)
     flow->now_ns = 0;
 }
 
-int flow_run(struct flow *flow, const uint32_t *cuts, struct instance *scheduler, const struct flow_driver *driver,
-             const atomic_bool *cancel, struct error *error)
+int flow_run(struct flow *flow, const struct flow_plan *plan, struct instance *scheduler,
+             const struct flow_driver *driver, const atomic_bool *cancel, struct error *error)
 {
     reset(flow);
-    flow->cuts = cuts;
-    flow->plan = 0;
+    flow->plan = *plan;
+    flow->plan_number = 0;
     flow->driver = driver;
     flow->scheduler = scheduler;
     flow->error = error;

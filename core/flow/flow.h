@@ -33,13 +33,17 @@ struct flow_hop {
     int64_t down_extra_ns; /* added to the result's way back over that link */
 };
 
-/* One stream as the engine sees it. The arrays are the caller's and outlive the flow. */
+/*
+ * One stream as the engine sees it, its layers in one order: c in 0..layer_count stands for the first c of them. The arrays
+ * are the caller's and outlive the flow.
+ */
 struct flow_stream {
     const struct flow_hop *hops; /* the stream's device first; the station stands behind the last */
     uint32_t hop_count; /* 1 or more */
     uint32_t layer_count;
     uint32_t task_count; /* at most so many tasks */
     uint32_t model; /* for schedulers: jobs of equal models may be alike */
+    uint32_t order; /* streams of equal models and orders have their layers in the same order; 0: the model's own */
     const int64_t *station_layer_ns; /* time of each layer at the station */
     const int64_t *station_until_ns; /* by c: time of the layers before c at the station */
     const int64_t *batch_until_ns; /* the same of what each further task of a batch adds; NULL: as much as by itself */
@@ -50,6 +54,18 @@ struct flow_stream {
     int32_t priority;
     bool result_returns, result_to_station;
     bool reactive; /* tasks start when others end: after its device was away no start is skipped */
+};
+
+/* A plan. What it points to is the caller's, and stays until the run is over. */
+struct flow_plan {
+    /*
+     * hop_count numbers for each stream, one stream behind the other, never decreasing within one: layers cuts[h - 1] (0
+     * for h = 0) .. cuts[h] - 1 run on hop h, those behind the last cut at the station. So with ways of one hop they are
+     * simply the streams' cuts.
+     */
+    const uint32_t *cuts;
+    /* By stream: the same stream with its layers in another order; NULL: as set up. The whole may be NULL too. */
+    const struct flow_stream *const *ordered;
 };
 
 struct flow_setup {
@@ -83,8 +99,9 @@ struct flow_task {
     int64_t device_wait_ns; /* the part of local_ns spent waiting for the device */
     int64_t station_ns; /* the part of remote_ns at the station */
     int64_t station_work_ns; /* its share of that: less where it ran in a batch */
-    const uint32_t *cuts; /* those that it ran with, by hop: see flow_run */
-    uint32_t plan; /* how often the cuts had changed at its start */
+    const struct flow_stream *order; /* the stream as it ran: its layers in that order */
+    const uint32_t *cuts; /* those that it ran with, by hop: see flow_plan */
+    uint32_t plan; /* how often the plan had changed at its start */
     struct flow_passage *passages; /* by hop, from the first relay on */
     double energy_j, sending_j; /* the driver's to add up; 0 at the start */
     const char *failure; /* NULL: it has a result */
@@ -122,14 +139,11 @@ int64_t flow_now_ns(void *flow);
 uint64_t flow_events(const struct flow *flow);
 
 /*
- * Runs all tasks from time 0. `cuts` has hop_count numbers for each stream, one stream behind the other, never
- * decreasing within one: layers cuts[h - 1] (0 for h = 0) .. cuts[h] - 1 run on hop h, those behind the last cut at the
- * station. So with ways of one hop they are simply the streams' cuts. `scheduler` is an instance fresh enough to be
- * deterministic. Returns 0; 1 where the driver ended it; -1 on an error of a plugin, and with ERROR_CANCELLED soon after
+ * Runs all tasks from time 0. `scheduler` is an instance fresh enough to be deterministic. Returns 0; 1 where the driver ended it; -1 on an error of a plugin, and with ERROR_CANCELLED soon after
  * *cancel (may be NULL) is set.
  */
-int flow_run(struct flow *flow, const uint32_t *cuts, struct instance *scheduler, const struct flow_driver *driver,
-             const atomic_bool *cancel, struct error *error);
+int flow_run(struct flow *flow, const struct flow_plan *plan, struct instance *scheduler,
+             const struct flow_driver *driver, const atomic_bool *cancel, struct error *error);
 
 /* After a run that did not return 0: tells its driver of the tasks that were under way, as failed with `cause`. */
 void flow_abandon(struct flow *flow, const char *cause);
@@ -140,8 +154,8 @@ void flow_change_link(struct flow *flow, uint32_t link, enum link_direction dire
                       const struct link_conditions *conditions);
 /* Computing takes 1 / speed of the times given, from now on and for what is being computed. speed > 0. */
 void flow_change_speed(struct flow *flow, uint32_t node, double speed);
-/* Cuts of the tasks that start from now on, as for flow_run; they stay valid until the run is over. */
-void flow_change_cuts(struct flow *flow, const uint32_t *cuts);
+/* The plan of the tasks that start from now on. */
+void flow_change_plan(struct flow *flow, const struct flow_plan *plan);
 /*
  * A device goes: the unfinished tasks of every stream whose way it is on fail with `cause` (valid until the run is over),
  * and these streams start no tasks before flow_return, or never again where `for_good`. Starts that fall due meanwhile

@@ -11,10 +11,10 @@ void flow_change_link(struct flow *flow, uint32_t link, enum link_direction dire
     link_change(flow->net, link, direction, conditions, flow->now_ns);
 }
 
-void flow_change_cuts(struct flow *flow, const uint32_t *cuts)
+void flow_change_plan(struct flow *flow, const struct flow_plan *plan)
 {
-    flow->cuts = cuts;
-    flow->plan++;
+    flow->plan = *plan;
+    flow->plan_number++;
 }
 
 /* ---- speed */

@@ -70,8 +70,8 @@ struct flow {
     bool interrupted; /* the last run left tasks lying about */
     uint32_t *passing, *first_passing; /* streams by the nodes of their ways; NULL: not needed yet */
     /* of the run going on */
-    const uint32_t *cuts;
-    uint32_t plan; /* how often they have changed */
+    struct flow_plan plan;
+    uint32_t plan_number; /* how often it has changed */
     const struct flow_driver *driver;
     struct instance *scheduler;
     struct error *error;

@@ -481,6 +481,22 @@ int ledger_run_link(struct ledger *ledger, int64_t run, const struct link_report
         error);
 }
 
+/* The node of each layer, where the placement is no cut of the layer order. */
+static int write_placement(struct sql *sql, int64_t run, const struct scenario *scenario, uint32_t number,
+                           uint32_t stream, const uint32_t *order, const uint32_t *cuts, struct error *error)
+{
+    uint32_t layers = model_view(scenario->models[scenario->streams[stream].model].model)->layer_count;
+    uint32_t node = scenario->streams[stream].device, hop = 0;
+    for (uint32_t place = 0; order && place < layers; place++) {
+        for (; node != scenario->station && place == cuts[hop]; hop++)
+            node = scenario->links[scenario->link_of_node[node]].upper;
+        if (sql_run(sql, error, "INSERT INTO plan_layer (run, plan, stream, layer, node) VALUES (?,?,?,?,?)", "iiiii",
+                    run, (int64_t)number, (int64_t)stream, (int64_t)order[place], (int64_t)node) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* The devices on a stream's way, where it leads over others than its own. */
 static int write_way(struct sql *sql, int64_t run, const struct scenario *scenario, uint32_t number, uint32_t stream,
                      const uint32_t *cuts, uint32_t hop_count, struct error *error)
@@ -502,7 +518,8 @@ static int write_ways(struct sql *sql, int64_t run, const struct scenario *scena
     const uint32_t *cuts = plan->way_cuts;
     for (uint32_t i = 0; cuts && i < plan->stream_count; i++) {
         uint32_t hop_count = scenario_way_length(scenario, scenario->streams[i].device);
-        if (write_way(sql, run, scenario, number, i, cuts, hop_count, error) != 0)
+        if (write_way(sql, run, scenario, number, i, cuts, hop_count, error) != 0 ||
+            write_placement(sql, run, scenario, number, i, plan->orders ? plan->orders[i] : NULL, cuts, error) != 0)
             return -1;
         cuts += hop_count;
     }

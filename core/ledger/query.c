@@ -9,6 +9,7 @@
 #include "core/base/memory.h"
 #include "core/base/nearest.h"
 #include "core/base/stats.h"
+#include "core/ledger/placed.h"
 #include "core/ledger/query_plans.h"
 #include "core/ledger/recorder.h"
 #include "core/ledger/store.h"
@@ -183,9 +184,18 @@ static int read_plan(struct sql *sql, int64_t run, struct run_summary *summary, 
     return found < 0 ? -1 : 0;
 }
 
+/* The node of each layer of stream p, or NULL; and the name of the last layer before its cut, where there is none. */
+#define PLACEMENT                                                                                                      \
+    "(SELECT group_concat(w.name, ' ') FROM (SELECT n.name FROM plan_layer y JOIN run_node n ON n.run = y.run AND "    \
+    "n.node = y.node WHERE y.run = p.run AND y.plan = p.plan AND y.stream = p.stream ORDER BY y.layer) w)"
+#define CUT_LAYER                                                                                                      \
+    "CASE WHEN EXISTS (SELECT 1 FROM plan_layer y WHERE y.run = p.run AND y.plan = p.plan AND y.stream = p.stream) "   \
+    "THEN NULL ELSE "                                                                                                  \
+    "l.name END"
+
 #define STREAM_QUERY                                                                                                   \
     "SELECT s.stream, s.name, s.device, s.model, s.layer_count, s.task_count, s.deadline_ns, p.cut, p.cut_bytes, "     \
-    "p.local_ns, p.transmit_ns, p.queue_ns, p.remote_ns, p.return_ns, l.name "                                         \
+    "p.local_ns, p.transmit_ns, p.queue_ns, p.remote_ns, p.return_ns, " CUT_LAYER ", " PLACEMENT " "                   \
     "FROM run_stream s LEFT JOIN plan_stream p ON p.run = s.run AND p.stream = s.stream AND p.plan = 0 "               \
     "LEFT JOIN layer l ON l.model_hash = s.model_hash AND l.layer = p.cut - 1 WHERE s.run = ? ORDER BY s.stream"
 
@@ -208,6 +218,7 @@ static int read_streams(struct sql *sql, int64_t run, struct run_summary *summar
             .cut = (uint32_t)sqlite3_column_int64(rows, 7),
             .cut_bytes = (uint64_t)sqlite3_column_int64(rows, 8),
             .cut_layer = sql_text(rows, 14),
+            .placement = sql_text(rows, 15),
         };
         for (int phase = 0; phase < PHASE_COUNT; phase++)
             stream->predicted_ns[phase] = real_or_nan(rows, 9 + phase);
@@ -249,6 +260,40 @@ static int read_ways(struct sql *sql, int64_t run, struct run_summary *summary, 
                                   (const char *)sqlite3_column_text(rows, 1), (long long)sqlite3_column_int64(rows, 2));
         free(before);
     }
+    return row;
+}
+
+#define SET_QUERY                                                                                                      \
+    "SELECT y.stream, n.name, y.layer, coalesce(l.name, y.layer), n.is_station, (SELECT count(*) > 1 FROM plan_hop c " \
+    "WHERE c.run = y.run AND c.plan = 0 AND c.stream = y.stream) FROM plan_layer y JOIN run_node n ON n.run = y.run "  \
+    "AND n.node = "                                                                                                    \
+    "y.node JOIN run_stream s ON s.run = y.run AND s.stream = y.stream LEFT JOIN plan_hop h ON h.run = y.run AND "     \
+    "h.plan = 0 AND h.stream = y.stream AND h.node = y.node LEFT JOIN layer l ON l.model_hash = s.model_hash AND "     \
+    "l.layer = y.layer "                                                                                               \
+    "WHERE y.run = ? AND y.plan = 0 ORDER BY y.stream, n.is_station, h.hop, y.layer"
+
+/* Rows come stream by stream, in the order of its way. */
+static int read_sets(struct sql *sql, int64_t run, struct run_summary *summary, struct error *error)
+{
+    sqlite3_stmt *rows = sql_query(sql, error, SET_QUERY, "i", run);
+    struct stream_summary *stream = NULL;
+    struct placed placed = {0};
+    int row = -1;
+    while (rows && (row = sql_row(sql, rows, error)) == 1) {
+        struct stream_summary *of = stream_numbered(summary, sqlite3_column_int64(rows, 0));
+        const char *node = (const char *)sqlite3_column_text(rows, 1);
+        if (of != stream && stream)
+            stream->set = placed_end(&placed);
+        stream = of;
+        if (stream && !sqlite3_column_int(rows, 4))
+            placed_add(&placed, sqlite3_column_int(rows, 5) ? node : NULL, (uint32_t)sqlite3_column_int64(rows, 2),
+                       (const char *)sqlite3_column_text(rows, 3));
+    }
+    char *last = placed_end(&placed);
+    if (stream)
+        stream->set = last;
+    else
+        free(last);
     return row;
 }
 
@@ -482,10 +527,10 @@ struct run_summary *query_run(struct ledger *ledger, int64_t run, struct error *
     pthread_mutex_lock(&ledger->database);
     bool read = read_run_row(sql, run, summary, error) == 0 && read_plan(sql, run, summary, error) == 0 &&
                 query_read_plans(sql, run, summary, error) == 0 && read_streams(sql, run, summary, error) == 0 &&
-                read_ways(sql, run, summary, error) == 0 && read_energy(sql, run, summary, error) == 0 &&
-                read_statistics(sql, run, summary, error) == 0 && read_links(sql, run, summary, error) == 0 &&
-                read_nodes(sql, run, summary, error) == 0 && read_plugins(sql, run, summary, error) == 0 &&
-                read_causes(sql, run, summary, error) == 0;
+                read_ways(sql, run, summary, error) == 0 && read_sets(sql, run, summary, error) == 0 &&
+                read_energy(sql, run, summary, error) == 0 && read_statistics(sql, run, summary, error) == 0 &&
+                read_links(sql, run, summary, error) == 0 && read_nodes(sql, run, summary, error) == 0 &&
+                read_plugins(sql, run, summary, error) == 0 && read_causes(sql, run, summary, error) == 0;
     pthread_mutex_unlock(&ledger->database);
     if (read)
         return summary;
@@ -536,6 +581,8 @@ void query_run_free(struct run_summary *summary)
         free(summary->streams[i].model);
         free(summary->streams[i].cut_layer);
         free(summary->streams[i].way);
+        free(summary->streams[i].set);
+        free(summary->streams[i].placement);
     }
     free(summary->streams);
     for (size_t i = 0; i < summary->link_count; i++) {
@@ -580,9 +627,11 @@ static const char *const row_queries[] = {
     "SELECT s.name AS stream, h.task, h.hop, n.name AS node, h.cut, h.came_ns, h.began_ns, h.left_ns, h.back_ns FROM "
     "task_hop h JOIN run_stream s ON s.run = h.run AND s.stream = h.stream LEFT JOIN run_node n ON n.run = h.run AND "
     "n.node = h.node WHERE h.run = ? ORDER BY h.stream, h.task, h.hop",
-    "SELECT s.name AS stream, x.task, x.layer, l.name AS layer_name, CASE WHEN x.layer < t.cut THEN s.device ELSE "
+    "SELECT s.name AS stream, x.task, x.layer, l.name AS layer_name, coalesce((SELECT w.name FROM plan_layer y "
+    "JOIN run_node w ON w.run = y.run AND w.node = y.node WHERE y.run = x.run AND y.plan = t.plan AND y.stream = "
+    "x.stream AND y.layer = x.layer), CASE WHEN x.layer < t.cut THEN s.device ELSE "
     "coalesce((SELECT w.name FROM plan_hop h JOIN run_node w ON w.run = h.run AND w.node = h.node WHERE h.run = x.run "
-    "AND h.stream = x.stream AND h.plan = t.plan AND h.cut > x.layer ORDER BY h.hop LIMIT 1), n.name) END AS node, "
+    "AND h.stream = x.stream AND h.plan = t.plan AND h.cut > x.layer ORDER BY h.hop LIMIT 1), n.name) END) AS node, "
     "x.time_ns FROM layer_time x JOIN task t ON t.run = x.run AND t.stream = x.stream AND t.task = x.task "
     "JOIN run_stream s ON s.run = x.run AND s.stream = x.stream "
     "LEFT JOIN layer l ON l.model_hash = s.model_hash AND l.layer = x.layer "
@@ -591,12 +640,13 @@ static const char *const row_queries[] = {
     "s.received_bytes, s.sent_bytes, s.energy_j FROM node_sample s JOIN run_node n ON n.run = s.run AND n.node = "
     "s.node "
     "WHERE s.run = ? ORDER BY s.at_ns, s.node",
-    "SELECT p.plan, a.asked_ns, p.taken_ns, s.name AS stream, s.device, s.model, s.layer_count, p.cut, "
-    "l.name AS cut_layer, p.cut_bytes, "
+    "SELECT p.plan, a.asked_ns, p.taken_ns, s.name AS stream, s.device, s.model, s.layer_count, p.cut, " CUT_LAYER
+    " AS cut_layer, p.cut_bytes, "
     "p.local_ns, p.transmit_ns, p.queue_ns, p.remote_ns, p.return_ns, (SELECT group_concat(w.cut, ' ') FROM "
     "(SELECT cut FROM plan_hop h WHERE h.run = p.run AND h.stream = p.stream AND h.plan = p.plan ORDER BY hop) w) AS "
     "way_cuts, "
-    "a.predicted_energy_j FROM plan_stream p JOIN plan a ON a.run = p.run AND a.plan = p.plan JOIN run_stream s "
+    "a.predicted_energy_j, " PLACEMENT
+    " AS placement FROM plan_stream p JOIN plan a ON a.run = p.run AND a.plan = p.plan JOIN run_stream s "
     "ON s.run = p.run AND s.stream = p.stream LEFT JOIN layer l ON l.model_hash = s.model_hash AND l.layer = p.cut - 1 "
     "WHERE p.run = ? ORDER BY p.plan, p.stream",
     "SELECT name AS link, direction, medium, requested_bytes_per_s, achieved_bytes_per_s, requested_delay_ns, "

@@ -39,9 +39,12 @@ struct stream_summary {
     uint32_t stream;
     char *name, *device, *model;
     uint32_t layer_count, task_count; /* of the model; tasks that the scenario asks for */
-    bool planned; /* a plan is there, so the four below are */
+    bool planned; /* a plan is there, so what is below is */
     uint32_t cut;
-    char *cut_layer; /* last layer on the device; NULL where it is none (cut 0) */
+    char *cut_layer; /* last layer on the device; NULL where it is none (cut 0), or the placement is a set */
+    /* Where the placement is no cut of the layer order; else both NULL. */
+    char *set; /* the layers before the station's, in words: "stem, b1 to b3" */
+    char *placement; /* the node of each layer, by layer: "phone phone station phone station" */
     char *
         way; /* how many layers run where: "watch 0, phone 8, station 3"; NULL: the way leads straight to the station */
     uint64_t cut_bytes;

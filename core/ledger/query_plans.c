@@ -6,12 +6,16 @@
 
 #include "core/base/memory.h"
 
-/* A stream has changed where its own cut did, or that of a device on its way. */
+/* A stream has changed where its own cut did, or that of a device on its way, or the node of a layer of its set. */
+#define SET_OF(a_or_b)                                                                                                 \
+    "(SELECT group_concat(y.layer || ':' || y.node) FROM plan_layer y WHERE y.run = " a_or_b                           \
+    ".run AND y.plan = " a_or_b ".plan AND y.stream = " a_or_b ".stream)"
+#define SET_CHANGED SET_OF("a") " IS NOT " SET_OF("b")
 #define CHANGED                                                                                                        \
     "(SELECT count(*) FROM plan_stream a JOIN plan_stream b ON b.run = a.run AND b.plan = a.plan - 1 AND "             \
     "b.stream = a.stream WHERE a.run = p.run AND a.plan = p.plan AND (a.cut <> b.cut OR EXISTS (SELECT 1 FROM "        \
     "plan_hop g JOIN plan_hop h ON h.run = g.run AND h.plan = g.plan - 1 AND h.stream = g.stream AND h.hop = g.hop "   \
-    "WHERE g.run = a.run AND g.plan = a.plan AND g.stream = a.stream AND g.cut <> h.cut)))"
+    "WHERE g.run = a.run AND g.plan = a.plan AND g.stream = a.stream AND g.cut <> h.cut) OR " SET_CHANGED "))"
 #define PLANS                                                                                                          \
     "SELECT p.plan, p.asked_ns, p.planning_ns, p.predicted_mean_ns, (SELECT max(taken_ns) FROM plan_stream s WHERE "   \
     "s.run = p.run AND s.plan = p.plan), " CHANGED ", t.tasks, t.delay_ns FROM plan p LEFT JOIN (SELECT plan, "        \

@@ -148,8 +148,20 @@ static const char schema_version_7[] =
     ") STRICT, WITHOUT ROWID;"
     "ALTER TABLE task ADD COLUMN sending_j REAL;"; /* of energy_j */
 
+/* Placements that are no cut of the layer order. Plans had none before. */
+static const char schema_version_8[] =
+    "CREATE TABLE plan_layer (" /* of streams with such a placement: all their layers */
+    "    run INTEGER NOT NULL,"
+    "    plan INTEGER NOT NULL,"
+    "    stream INTEGER NOT NULL,"
+    "    layer INTEGER NOT NULL,"
+    "    node INTEGER NOT NULL," /* where it runs */
+    "    PRIMARY KEY (run, plan, stream, layer),"
+    "    FOREIGN KEY (run, plan) REFERENCES plan (run, plan) ON DELETE CASCADE"
+    ") STRICT, WITHOUT ROWID;";
+
 const char *const schema_steps[] = {schema_version_1, schema_version_2, schema_version_3, schema_version_4,
-                                    schema_version_5, schema_version_6, schema_version_7};
+                                    schema_version_5, schema_version_6, schema_version_7, schema_version_8};
 const size_t schema_step_count = sizeof(schema_steps) / sizeof(schema_steps[0]);
 
 /* An SQLite file's header: its magic words, and where the application id lies (big-endian). */

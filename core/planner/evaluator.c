@@ -39,6 +39,18 @@ struct crossing {
     double down_ns, down_air_s; /* of the result */
 };
 
+/* A stream with its layers in one order, as the engine sees it, and what sending costs there. */
+struct lane {
+    struct flow_stream *flow;
+    struct flow_hop *hops;
+    uint32_t *order; /* NULL: the model's own */
+    struct crossing *crossings; /* by hop */
+    int64_t **until_ns, **extra_ns; /* by hop and c */
+    uint64_t *bytes; /* by c */
+    int64_t *station_ns; /* by place */
+    int64_t *station_until_ns, *batch_until_ns; /* by c */
+};
+
 /* A task that meets no other. */
 struct lone_task {
     double ns, joules;
@@ -54,10 +66,14 @@ struct evaluator {
     struct flow_stream *streams;
     struct source *sources;
     uint32_t *search_tasks, *predicted_tasks; /* by stream, warm-up included */
-    struct crossing **crossings; /* by stream and hop */
+    struct lane *lanes; /* by stream: in the model's own order */
+    struct lane **others; /* by stream: in the other order last seen; NULL: none was */
     double **isolated_ns; /* by stream and c */
     uint32_t *first_cuts; /* by stream: where its cuts begin among those of a plan */
-    uint32_t *cuts; /* of the plan being evaluated: as flow_run has them */
+    /* The plan that was read last: its cuts, and by stream NULL or its row of order_rows. */
+    uint32_t *cuts, **order_rows;
+    const uint32_t **orders;
+    const struct flow_stream **ordered; /* by stream, of the placement being run: see struct flow_plan */
     struct lone_task *lone; /* by stream: with these cuts */
     struct tally tally;
     /* memory */
@@ -204,67 +220,103 @@ static uint32_t hops_of(const struct evaluator *evaluator, uint32_t stream)
     return evaluator->streams[stream].hop_count;
 }
 
-/* Do the weights of this stream's device part lie there already, for an earlier stream of the device? */
-static bool shares_on_device(const struct evaluator *evaluator, const uint32_t *cuts, uint32_t stream)
+static const uint32_t *cuts_of(const struct evaluator *evaluator, const struct placements *placements, uint32_t stream)
 {
-    const struct problem_stream *streams = evaluator->problem->streams;
-    uint32_t cut = cuts[evaluator->first_cuts[stream]];
+    return placements->cuts + evaluator->first_cuts[stream];
+}
+
+/* Has another stream the same layers of the same model at these places? */
+static bool has_same_layers(const struct evaluator *evaluator, const struct placements *placements, uint32_t a,
+                            uint32_t b, uint32_t first, uint32_t last)
+{
+    return evaluator->problem->streams[a].model == evaluator->problem->streams[b].model &&
+           order_same(placements_order(placements, a), placements_order(placements, b), first, last);
+}
+
+/* Do the weights of this stream's device part lie there already, for an earlier stream of the device? */
+static bool shares_on_device(const struct evaluator *evaluator, const struct placements *placements, uint32_t stream)
+{
+    uint32_t cut = cuts_of(evaluator, placements, stream)[0];
     for (uint32_t i = evaluator->before_on_device[stream]; i != NAPM_NONE; i = evaluator->before_on_device[i])
-        if (streams[i].model == streams[stream].model && cuts[evaluator->first_cuts[i]] == cut)
+        if (cuts_of(evaluator, placements, i)[0] == cut && has_same_layers(evaluator, placements, stream, i, 0, cut))
             return true;
     return false;
 }
 
-/* Of a problem without a model file only the two sides of cuts are known: there it is their upper bound. */
-static uint64_t bytes_of_range(const struct evaluator *evaluator, uint32_t stream, uint32_t first, uint32_t end)
+/* The same of its part at the station, which begins behind `last`. */
+static bool shares_at_station(struct evaluator *evaluator, const struct placements *placements, uint32_t stream,
+                              uint32_t last)
+{
+    uint32_t layers = evaluator->problem->view.streams[stream]->layer_count;
+    if (order_same(placements_order(placements, stream), NULL, last, layers)) {
+        uint32_t *stamp = &evaluator->stamps[evaluator->problem->streams[stream].model][last];
+        bool known = *stamp == evaluator->stamp;
+        *stamp = evaluator->stamp;
+        return known;
+    }
+    for (uint32_t i = stream; i-- > 0;) /* most often the next one is like it */
+        if (placements_order(placements, i) && cuts_of(evaluator, placements, i)[hops_of(evaluator, i) - 1] == last &&
+            has_same_layers(evaluator, placements, stream, i, last, layers))
+            return true;
+    return false;
+}
+
+struct need {
+    uint64_t weight_bytes, activation_bytes;
+};
+
+/*
+ * What the layers at places first..last-1 of an order need. Of a problem without a model file only the two sides of cuts
+ * are known: between them that is an upper bound.
+ */
+static struct need need_of(const struct evaluator *evaluator, uint32_t stream, const uint32_t *order, uint32_t first,
+                           uint32_t last)
 {
     const struct problem_stream *known = &evaluator->problem->streams[stream];
-    uint64_t weights, activations;
-    if (known->source) {
-        model_part_memory(known->source, first, end, &weights, &activations);
-        return weights + activations;
-    }
+    const struct napm_problem_stream *view = evaluator->problem->view.streams[stream];
+    struct need need = {0};
     if (!known->cuts)
-        return 0;
-    const struct scenario_cut *from = &known->cuts[first], *to = &known->cuts[end];
-    uint64_t whole = evaluator->problem->view.streams[stream]->layer_count == end;
-    return to->device_weight_bytes - from->device_weight_bytes +
-           (whole ? from->station_activation_bytes : to->device_activation_bytes);
+        return need;
+    const struct scenario_cut *from = &known->cuts[first], *to = &known->cuts[last];
+    if (!order && first == 0)
+        return (struct need){to->device_weight_bytes, to->device_activation_bytes};
+    if (!order && last == view->layer_count)
+        return (struct need){from->station_weight_bytes, from->station_activation_bytes};
+    if (order || known->source)
+        order_memory(view->model, order, first, last, &need.weight_bytes, &need.activation_bytes);
+    else
+        need = (struct need){to->device_weight_bytes - from->device_weight_bytes, to->device_activation_bytes};
+    return need;
 }
 
-/* What the stream's part between its device and the station needs on each relay. */
-static void add_relays(struct evaluator *evaluator, uint32_t stream, const uint32_t *cuts)
+static void add_stream_needs(struct evaluator *evaluator, uint32_t stream, const struct placements *placements)
 {
-    for (uint32_t h = 1; h < hops_of(evaluator, stream); h++)
-        if (cuts[h] > cuts[h - 1])
-            evaluator->need_bytes[evaluator->streams[stream].hops[h].node] +=
-                bytes_of_range(evaluator, stream, cuts[h - 1], cuts[h]);
+    const struct napm_problem_stream *view = evaluator->problem->view.streams[stream];
+    const uint32_t *cuts = cuts_of(evaluator, placements, stream), *order = placements_order(placements, stream);
+    uint32_t hops = hops_of(evaluator, stream);
+    uint64_t *at_device = &evaluator->need_bytes[view->device];
+    uint64_t *at_station = &evaluator->need_bytes[evaluator->problem->view.station];
+    struct need lower = need_of(evaluator, stream, order, 0, cuts[0]);
+    struct need upper = need_of(evaluator, stream, order, cuts[hops - 1], view->layer_count);
+    *at_device += lower.activation_bytes + (shares_on_device(evaluator, placements, stream) ? 0 : lower.weight_bytes);
+    *at_station += upper.activation_bytes +
+                   (shares_at_station(evaluator, placements, stream, cuts[hops - 1]) ? 0 : upper.weight_bytes);
+    for (uint32_t h = 1; h < hops; h++) {
+        if (cuts[h] == cuts[h - 1])
+            continue;
+        struct need relay = need_of(evaluator, stream, order, cuts[h - 1], cuts[h]);
+        evaluator->need_bytes[view->route_nodes[h]] += relay.weight_bytes + relay.activation_bytes;
+    }
 }
 
-uint32_t evaluator_find_overfull(struct evaluator *evaluator, const uint32_t *cuts, uint64_t *need_bytes)
+uint32_t evaluator_find_overfull(struct evaluator *evaluator, const struct placements *placements, uint64_t *need_bytes)
 {
     const struct napm_problem *view = &evaluator->problem->view;
     memset(evaluator->need_bytes, 0, view->node_count * sizeof(*evaluator->need_bytes));
     evaluator->stamp++;
-    for (uint32_t i = 0; i < view->stream_count; i++) {
-        const struct problem_stream *stream = &evaluator->problem->streams[i];
-        const uint32_t *own = cuts + evaluator->first_cuts[i];
-        if (!stream->cuts)
-            continue;
-        uint32_t last = own[hops_of(evaluator, i) - 1];
-        const struct scenario_cut *lower = &stream->cuts[own[0]], *upper = &stream->cuts[last];
-        uint64_t *device = &evaluator->need_bytes[view->streams[i]->device];
-        uint64_t *station = &evaluator->need_bytes[view->station];
-        uint32_t *stamp = &evaluator->stamps[stream->model][last];
-        *device += lower->device_activation_bytes;
-        *station += upper->station_activation_bytes;
-        if (!shares_on_device(evaluator, cuts, i))
-            *device += lower->device_weight_bytes;
-        if (*stamp != evaluator->stamp)
-            *station += upper->station_weight_bytes;
-        *stamp = evaluator->stamp;
-        add_relays(evaluator, i, own);
-    }
+    for (uint32_t i = 0; i < view->stream_count; i++)
+        if (evaluator->problem->streams[i].cuts)
+            add_stream_needs(evaluator, i, placements);
     for (uint32_t node = 0; node < view->node_count; node++)
         if (view->nodes[node]->memory_bytes && evaluator->need_bytes[node] > view->nodes[node]->memory_bytes) {
             *need_bytes = evaluator->need_bytes[node];
@@ -273,15 +325,16 @@ uint32_t evaluator_find_overfull(struct evaluator *evaluator, const uint32_t *cu
     return NAPM_NONE;
 }
 
-uint32_t evaluator_find_unable(const struct evaluator *evaluator, const uint32_t *cuts)
+uint32_t evaluator_find_unable(const struct evaluator *evaluator, const struct placements *placements)
 {
     const struct napm_problem *view = &evaluator->problem->view;
     for (uint32_t i = 0; i < view->stream_count; i++) {
         const struct flow_stream *flow = &evaluator->streams[i];
         const int64_t *const *layer_ns = view->streams[i]->layer_ns;
+        const uint32_t *cuts = cuts_of(evaluator, placements, i);
         uint32_t done = 0;
-        for (uint32_t h = 0; h < flow->hop_count; done = cuts[evaluator->first_cuts[i] + h++])
-            if (cuts[evaluator->first_cuts[i] + h] > done && !layer_ns[flow->hops[h].node])
+        for (uint32_t h = 0; h < flow->hop_count; done = cuts[h++])
+            if (cuts[h] > done && !layer_ns[flow->hops[h].node])
                 return i;
         if (done < flow->layer_count && !layer_ns[view->station])
             return i;
@@ -289,20 +342,176 @@ uint32_t evaluator_find_unable(const struct evaluator *evaluator, const uint32_t
     return NAPM_NONE;
 }
 
-static bool is_feasible(struct evaluator *evaluator, const uint32_t *cuts)
+static bool is_feasible(struct evaluator *evaluator, const struct placements *placements)
 {
     uint64_t need;
-    return evaluator_find_unable(evaluator, cuts) == NAPM_NONE &&
-           evaluator_find_overfull(evaluator, cuts, &need) == NAPM_NONE;
+    return evaluator_find_unable(evaluator, placements) == NAPM_NONE &&
+           evaluator_find_overfull(evaluator, placements, &need) == NAPM_NONE;
+}
+
+/* ---- lanes */
+
+/* Time of a frame alone on the link, rounded down. */
+static double frame_ns(const struct link_conditions *conditions, uint64_t bytes)
+{
+    double air_ns = conditions->bytes_per_s > 0 ? floor((double)bytes * 1e9 / conditions->bytes_per_s) : 0;
+    return air_ns + (double)link_expected_delay_ns(conditions, bytes);
+}
+
+/* Time that the bytes take with the air to themselves, their repeats included. */
+static double air_s(const struct link_conditions *conditions, uint64_t bytes)
+{
+    return conditions->bytes_per_s > 0 ? (double)bytes / conditions->bytes_per_s / (1 - conditions->loss) : 0;
+}
+
+static const struct link_conditions *conditions_up(const struct evaluator *evaluator,
+                                                   const struct napm_problem_stream *stream, uint32_t hop)
+{
+    return &evaluator->problem->links[stream->route_links[hop]].conditions[LINK_UP];
+}
+
+static void make_hop(struct evaluator *evaluator, const struct napm_problem_stream *stream, uint32_t h,
+                     struct lane *lane)
+{
+    const struct link_conditions *up = conditions_up(evaluator, stream, h), *down = up + 1;
+    size_t cuts = (size_t)stream->layer_count + 1;
+    struct arena *arena = &evaluator->arena;
+    lane->until_ns[h] = ARENA_ARRAY(arena, int64_t, cuts);
+    lane->extra_ns[h] = ARENA_ARRAY(arena, int64_t, cuts);
+    lane->hops[h] = (struct flow_hop){
+        .node = stream->route_nodes[h],
+        .link = stream->route_links[h],
+        .until_ns = lane->until_ns[h],
+        .up_extra_ns = lane->extra_ns[h],
+        .down_extra_ns = down->loss > 0 ? link_expected_delay_ns(down, stream->result_bytes) : 0,
+        .result_extra_up_ns = up->loss > 0 ? link_expected_delay_ns(up, stream->result_bytes) : 0,
+    };
+    lane->crossings[h] = (struct crossing){.up_ns = ARENA_ARRAY(arena, double, cuts),
+                                           .up_air_s = ARENA_ARRAY(arena, double, cuts),
+                                           .down_ns = frame_ns(down, stream->result_bytes),
+                                           .down_air_s = air_s(down, stream->result_bytes)};
+}
+
+/* Room for a lane, and what no order changes. */
+static void lane_make(struct evaluator *evaluator, uint32_t i, struct lane *lane)
+{
+    const struct napm_problem_stream *stream = evaluator->problem->view.streams[i];
+    struct arena *arena = &evaluator->arena;
+    uint32_t layers = stream->layer_count, hop_count = stream->route_count - 1;
+    lane->hops = ARENA_ARRAY(arena, struct flow_hop, hop_count);
+    lane->crossings = ARENA_ARRAY(arena, struct crossing, hop_count);
+    lane->until_ns = ARENA_ARRAY(arena, int64_t *, hop_count);
+    lane->extra_ns = ARENA_ARRAY(arena, int64_t *, hop_count);
+    for (uint32_t h = 0; h < hop_count; h++)
+        make_hop(evaluator, stream, h, lane);
+    lane->bytes = ARENA_ARRAY(arena, uint64_t, layers + 1);
+    lane->station_ns = ARENA_ARRAY(arena, int64_t, layers);
+    lane->station_until_ns = ARENA_ARRAY(arena, int64_t, layers + 1);
+    lane->batch_until_ns = stream->batch_ns ? ARENA_ARRAY(arena, int64_t, layers + 1) : NULL;
+    *lane->flow = (struct flow_stream){
+        .hops = lane->hops,
+        .hop_count = hop_count,
+        .layer_count = layers,
+        .station_layer_ns = lane->station_ns,
+        .station_until_ns = lane->station_until_ns,
+        .batch_until_ns = lane->batch_until_ns,
+        .cut_bytes = lane->bytes,
+        .result_bytes = stream->result_bytes,
+        .deadline_ns = stream->deadline_ns,
+        .priority = stream->priority,
+        .weight = stream->weight,
+        .model = evaluator->problem->streams[i].model,
+        .result_returns = stream->result_returns,
+        .result_to_station = stream->result_to_station,
+    };
+}
+
+/* Sums of the times (NULL: zeros) of the layers before each c. */
+static void fill_sums(int64_t *until, const int64_t *times, const uint32_t *order, uint32_t count)
+{
+    until[0] = 0;
+    for (uint32_t place = 0; place < count; place++)
+        until[place + 1] = until[place] + (times ? times[order_layer(order, place)] : 0);
+}
+
+static void fill_hop(struct evaluator *evaluator, const struct napm_problem_stream *stream, uint32_t h,
+                     struct lane *lane)
+{
+    const struct link_conditions *up = conditions_up(evaluator, stream, h);
+    fill_sums(lane->until_ns[h], stream->layer_ns[stream->route_nodes[h]], lane->order, stream->layer_count);
+    for (uint32_t c = 0; c <= stream->layer_count; c++) {
+        lane->extra_ns[h][c] = up->loss > 0 ? link_expected_delay_ns(up, lane->bytes[c]) : 0;
+        lane->crossings[h].up_ns[c] = frame_ns(up, lane->bytes[c]);
+        lane->crossings[h].up_air_s[c] = air_s(up, lane->bytes[c]);
+    }
+}
+
+/* What follows from lane->order. */
+static void lane_fill(struct evaluator *evaluator, uint32_t i, struct lane *lane)
+{
+    const struct napm_problem_stream *stream = evaluator->problem->view.streams[i];
+    const int64_t *station_ns = stream->layer_ns[evaluator->problem->view.station];
+    uint32_t layers = stream->layer_count;
+    if (lane->order)
+        order_cut_bytes(stream->model, lane->order, lane->bytes);
+    for (uint32_t c = lane->order ? layers : 0; c <= layers; c++)
+        lane->bytes[c] = stream->cuts[c]->bytes;
+    for (uint32_t h = 0; h < stream->route_count - 1; h++)
+        fill_hop(evaluator, stream, h, lane);
+    for (uint32_t place = 0; station_ns && place < layers; place++)
+        lane->station_ns[place] = station_ns[order_layer(lane->order, place)];
+    fill_sums(lane->station_until_ns, station_ns, lane->order, layers);
+    if (lane->batch_until_ns)
+        fill_sums(lane->batch_until_ns, stream->batch_ns, lane->order, layers);
+}
+
+/* The stream's lane in an order that is not the model's own. */
+static struct lane *other_lane(struct evaluator *evaluator, uint32_t i, const uint32_t *order)
+{
+    uint32_t layers = evaluator->problem->view.streams[i]->layer_count;
+    struct lane *lane = evaluator->others[i];
+    if (!lane) {
+        lane = evaluator->others[i] = ARENA_ARRAY(&evaluator->arena, struct lane, 1);
+        lane->flow = ARENA_ARRAY(&evaluator->arena, struct flow_stream, 1);
+        lane_make(evaluator, i, lane);
+    } else if (order_same(lane->order, order, 0, layers)) {
+        return lane;
+    }
+    if (!lane->order)
+        lane->order = ARENA_ARRAY(&evaluator->arena, uint32_t, layers);
+    memcpy(lane->order, order, layers * sizeof(*order));
+    lane_fill(evaluator, i, lane);
+    return lane;
+}
+
+/* Equal for streams of one model whose layers stand in the same order; lanes of the streams before it stand. */
+static uint32_t number_of_order(const struct evaluator *evaluator, const struct placements *placements, uint32_t stream)
+{
+    uint32_t layers = evaluator->problem->view.streams[stream]->layer_count;
+    for (uint32_t i = stream; i-- > 0;) /* most often the next one is like it */
+        if (placements->orders[i] && has_same_layers(evaluator, placements, stream, i, 0, layers))
+            return evaluator->others[i]->flow->order;
+    return stream + 1;
+}
+
+/* To be called stream after stream. */
+static const struct lane *choose_lane(struct evaluator *evaluator, const struct placements *placements, uint32_t stream)
+{
+    const uint32_t *order = placements_order(placements, stream);
+    struct lane *lane = order ? other_lane(evaluator, stream, order) : &evaluator->lanes[stream];
+    if (order)
+        lane->flow->order = number_of_order(evaluator, placements, stream);
+    evaluator->ordered[stream] = order ? lane->flow : NULL;
+    return lane;
 }
 
 /* ---- lone tasks */
 
-static struct lone_task lone_task(const struct evaluator *evaluator, uint32_t stream, const uint32_t *cuts)
+static struct lone_task lone_task(const struct evaluator *evaluator, const struct lane *lane, const uint32_t *cuts)
 {
     const struct napm_problem *view = &evaluator->problem->view;
-    const struct flow_stream *flow = &evaluator->streams[stream];
-    const struct crossing *crossings = evaluator->crossings[stream];
+    const struct flow_stream *flow = lane->flow;
+    const struct crossing *crossings = lane->crossings;
     struct lone_task task = {0};
     uint32_t done = 0, links = 0; /* layers done; links gone up */
     while (links < flow->hop_count) {
@@ -435,8 +644,9 @@ static void close_reactive(struct evaluator *evaluator)
         generator_close(&evaluator->sources[i].generator);
 }
 
-static int drive(struct evaluator *evaluator, const uint32_t *cuts, struct error *error)
+static int drive(struct evaluator *evaluator, const struct placements *placements, struct error *error)
 {
+    const struct flow_plan plan = {.cuts = placements->cuts, .ordered = placements->orders ? evaluator->ordered : NULL};
     struct instance_host host = {
         .label = "scheduler", .seed = evaluator->problem->seed, .now_ns = flow_now_ns, .context = evaluator->flow};
     const struct flow_driver driver = {.context = evaluator, .next = next_task, .ended = task_ended};
@@ -446,24 +656,25 @@ static int drive(struct evaluator *evaluator, const uint32_t *cuts, struct error
         return -1;
     int failed = open_reactive(evaluator, error);
     if (!failed)
-        failed = flow_run(evaluator->flow, cuts, scheduler, &driver, evaluator->cancel, error);
+        failed = flow_run(evaluator->flow, &plan, scheduler, &driver, evaluator->cancel, error);
     close_reactive(evaluator);
     instance_close(scheduler);
     return failed;
 }
 
 /* Gives up, with infinite delays, where the total must come out above `limit_ns`. */
-static int run(struct evaluator *evaluator, const uint32_t *cuts, const uint32_t *task_counts, double limit_ns,
-               struct napm_evaluation *result, struct error *error)
+static int run(struct evaluator *evaluator, const struct placements *placements, const uint32_t *task_counts,
+               double limit_ns, struct napm_evaluation *result, struct error *error)
 {
     uint32_t count = evaluator->problem->view.stream_count;
     struct napm_evaluation mine = {.phases = result->phases};
     struct tally *tally = &evaluator->tally;
     if (evaluator->cancel && atomic_load(evaluator->cancel))
         return error_set(error, ERROR_CANCELLED, "stopped while planning");
-    mine.feasible = is_feasible(evaluator, cuts);
+    mine.feasible = is_feasible(evaluator, placements);
     for (uint32_t i = 0; i < count; i++)
-        evaluator->lone[i] = lone_task(evaluator, i, cuts + evaluator->first_cuts[i]);
+        evaluator->lone[i] =
+            lone_task(evaluator, choose_lane(evaluator, placements, i), cuts_of(evaluator, placements, i));
     tally->limit_ns = limit_ns * (1 + 1e-12); /* sums of rounded numbers */
     tally->bound_ns = limit_ns < INFINITY ? least_total_ns(evaluator) : 0;
     if (!mine.feasible || tally->bound_ns > tally->limit_ns) {
@@ -476,7 +687,7 @@ static int run(struct evaluator *evaluator, const uint32_t *cuts, const uint32_t
     tally->count = tally->misses = 0;
     memset(tally->phases, 0, count * sizeof(*tally->phases));
     memset(tally->counts, 0, count * sizeof(*tally->counts));
-    int outcome = drive(evaluator, cuts, error);
+    int outcome = drive(evaluator, placements, error);
     if (outcome < 0)
         return -1;
     if (outcome > 0) {
@@ -490,10 +701,9 @@ static int run(struct evaluator *evaluator, const uint32_t *cuts, const uint32_t
     return 0;
 }
 
-int evaluator_read_way(const struct napm_problem *problem, uint32_t stream, const uint32_t *node_of_layer,
-                       uint32_t *cuts)
+/* The cuts of a placement that is one of the layer order; -1: it is not. */
+static int read_own_order(const struct napm_problem_stream *view, const uint32_t *node_of_layer, uint32_t *cuts)
 {
-    const struct napm_problem_stream *view = problem->streams[stream];
     uint32_t place = 0, hops = view->route_count - 1;
     for (uint32_t layer = 0; layer < view->layer_count; layer++)
         while (view->route_nodes[place] != node_of_layer[layer]) {
@@ -506,12 +716,53 @@ int evaluator_read_way(const struct napm_problem *problem, uint32_t stream, cons
     return 0;
 }
 
-static int32_t read_cuts(struct evaluator *evaluator, const struct napm_plan *plan)
+int evaluator_read_way(const struct napm_problem *problem, uint32_t stream, const uint32_t *node_of_layer,
+                       uint32_t *order, uint32_t *cuts, struct order_fault *fault)
+{
+    const struct napm_problem_stream *view = problem->streams[stream];
+    *fault = (struct order_fault){NAPM_NONE, NAPM_NONE};
+    if (read_own_order(view, node_of_layer, cuts) == 0)
+        return 0;
+    if (!view->model)
+        return -1;
+    uint32_t *places = NEW_ARRAY(uint32_t, view->layer_count);
+    int answer = 0;
+    for (uint32_t layer = 0; answer == 0 && layer < view->layer_count; layer++) {
+        while (places[layer] < view->route_count && view->route_nodes[places[layer]] != node_of_layer[layer])
+            places[layer]++;
+        if (places[layer] == view->route_count)
+            answer = -1;
+    }
+    if (answer == 0)
+        answer = order_make(view->model, places, view->route_count, order, cuts, fault);
+    free(places);
+    return answer;
+}
+
+static uint32_t *order_row(struct evaluator *evaluator, uint32_t stream)
+{
+    uint32_t **row = &evaluator->order_rows[stream];
+    if (!*row)
+        *row = ARENA_ARRAY(&evaluator->arena, uint32_t, evaluator->problem->view.streams[stream]->layer_count);
+    return *row;
+}
+
+/* Keeps the plan in `cuts` and `orders`. */
+static int32_t read_plan(struct evaluator *evaluator, const struct napm_plan *plan, struct placements *placements)
 {
     const struct napm_problem *view = &evaluator->problem->view;
-    for (uint32_t i = 0; i < view->stream_count; i++)
-        if (evaluator_read_way(view, i, plan->node_of_layer[i], evaluator->cuts + evaluator->first_cuts[i]) != 0)
+    struct order_fault fault;
+    *placements = (struct placements){.cuts = evaluator->cuts};
+    for (uint32_t i = 0; i < view->stream_count; i++) {
+        uint32_t *cuts = evaluator->cuts + evaluator->first_cuts[i];
+        evaluator->orders[i] = NULL;
+        if (read_own_order(view->streams[i], plan->node_of_layer[i], cuts) == 0)
+            continue;
+        if (evaluator_read_way(view, i, plan->node_of_layer[i], order_row(evaluator, i), cuts, &fault) < 0)
             return NAPM_ERR_INVALID;
+        evaluator->orders[i] = evaluator->order_rows[i];
+        placements->orders = evaluator->orders;
+    }
     return NAPM_OK;
 }
 
@@ -532,10 +783,11 @@ uint32_t evaluator_cut_count(const struct evaluator *evaluator)
     return evaluator->first_cuts[evaluator->problem->view.stream_count];
 }
 
-static int32_t evaluate_cuts(struct evaluator *evaluator, double limit_ns, struct napm_evaluation *result)
+static int32_t search(struct evaluator *evaluator, const struct placements *placements, double limit_ns,
+                      struct napm_evaluation *result)
 {
     struct error error = {0};
-    if (run(evaluator, evaluator->cuts, evaluator->search_tasks, limit_ns, result, &error) == 0)
+    if (run(evaluator, placements, evaluator->search_tasks, limit_ns, result, &error) == 0)
         return NAPM_OK;
     if (evaluator->failure.kind == ERROR_NONE)
         evaluator->failure = error;
@@ -546,8 +798,9 @@ static int32_t evaluate(const struct napm_evaluator *table, const struct napm_pl
                         struct napm_evaluation *result)
 {
     struct evaluator *evaluator = table->context;
-    int32_t status = read_cuts(evaluator, plan);
-    return status < 0 ? status : evaluate_cuts(evaluator, INFINITY, result);
+    struct placements placements;
+    int32_t status = read_plan(evaluator, plan, &placements);
+    return status < 0 ? status : search(evaluator, &placements, INFINITY, result);
 }
 
 static int32_t evaluate_cut(const struct napm_evaluator *table, const struct napm_plan *plan, uint32_t stream,
@@ -555,11 +808,13 @@ static int32_t evaluate_cut(const struct napm_evaluator *table, const struct nap
 {
     struct evaluator *evaluator = table->context;
     const struct napm_problem *view = &evaluator->problem->view;
+    struct placements placements;
     if (stream >= view->stream_count || c > view->streams[stream]->layer_count)
         return NAPM_ERR_INVALID;
-    int32_t status = read_cuts(evaluator, plan);
+    int32_t status = read_plan(evaluator, plan, &placements);
     fill_way(evaluator, stream, c, evaluator->cuts + evaluator->first_cuts[stream]);
-    return status < 0 ? status : evaluate_cuts(evaluator, total_limit_ns, result);
+    evaluator->orders[stream] = NULL;
+    return status < 0 ? status : search(evaluator, &placements, total_limit_ns, result);
 }
 
 static double isolated(const struct napm_evaluator *table, uint32_t stream, uint32_t c)
@@ -582,7 +837,8 @@ static uint64_t range_bytes(const struct napm_evaluator *table, uint32_t stream,
     const struct napm_problem *view = &evaluator->problem->view;
     if (stream >= view->stream_count || end > view->streams[stream]->layer_count || first >= end)
         return 0;
-    return bytes_of_range(evaluator, stream, first, end);
+    struct need need = need_of(evaluator, stream, NULL, first, end);
+    return need.weight_bytes + need.activation_bytes;
 }
 
 const struct napm_evaluator *evaluator_table(const struct evaluator *evaluator)
@@ -590,10 +846,10 @@ const struct napm_evaluator *evaluator_table(const struct evaluator *evaluator)
     return &evaluator->table;
 }
 
-int evaluator_predict(struct evaluator *evaluator, const uint32_t *cuts, struct napm_evaluation *result,
+int evaluator_predict(struct evaluator *evaluator, const struct placements *placements, struct napm_evaluation *result,
                       struct error *error)
 {
-    return run(evaluator, cuts, evaluator->predicted_tasks, INFINITY, result, error);
+    return run(evaluator, placements, evaluator->predicted_tasks, INFINITY, result, error);
 }
 
 int evaluator_take_failure(struct evaluator *evaluator, struct error *error)
@@ -608,96 +864,13 @@ int evaluator_take_failure(struct evaluator *evaluator, struct error *error)
 
 /* ---- preparation */
 
-/* 0, then the running sums of `times` (none: zeros). */
-static int64_t *sums(struct arena *arena, const int64_t *times, uint32_t count)
+static void prepare_lane(struct evaluator *evaluator, uint32_t i)
 {
-    int64_t *until = ARENA_ARRAY(arena, int64_t, count + 1);
-    for (uint32_t i = 0; i < count; i++)
-        until[i + 1] = until[i] + (times ? times[i] : 0);
-    return until;
-}
-
-static struct flow_hop make_hop(struct evaluator *evaluator, const struct napm_problem_stream *stream, uint32_t place)
-{
-    uint32_t node = stream->route_nodes[place], link = stream->route_links[place], layers = stream->layer_count;
-    const struct link_conditions *up = &evaluator->problem->links[link].conditions[LINK_UP], *down = up + 1;
-    int64_t *extra_ns = ARENA_ARRAY(&evaluator->arena, int64_t, layers + 1);
-    for (uint32_t c = 0; up->loss > 0 && c <= layers; c++)
-        extra_ns[c] = link_expected_delay_ns(up, stream->cuts[c]->bytes);
-    return (struct flow_hop){
-        .node = node,
-        .link = link,
-        .until_ns = sums(&evaluator->arena, stream->layer_ns[node], layers),
-        .up_extra_ns = extra_ns,
-        .down_extra_ns = down->loss > 0 ? link_expected_delay_ns(down, stream->result_bytes) : 0,
-        .result_extra_up_ns = up->loss > 0 ? link_expected_delay_ns(up, stream->result_bytes) : 0,
-    };
-}
-
-static void prepare_stream(struct evaluator *evaluator, uint32_t i)
-{
-    const struct napm_problem *view = &evaluator->problem->view;
-    const struct napm_problem_stream *stream = view->streams[i];
-    const int64_t *station_ns = stream->layer_ns[view->station];
-    struct arena *arena = &evaluator->arena;
-    uint32_t layers = stream->layer_count, hop_count = stream->route_count - 1;
-    uint64_t *bytes = ARENA_ARRAY(arena, uint64_t, layers + 1);
-    struct flow_hop *hops = ARENA_ARRAY(arena, struct flow_hop, hop_count);
-    for (uint32_t c = 0; c <= layers; c++)
-        bytes[c] = stream->cuts[c]->bytes;
-    for (uint32_t h = 0; h < hop_count; h++)
-        hops[h] = make_hop(evaluator, stream, h);
-    evaluator->first_cuts[i + 1] = evaluator->first_cuts[i] + hop_count;
-    evaluator->streams[i] = (struct flow_stream){
-        .hops = hops,
-        .hop_count = hop_count,
-        .layer_count = layers,
-        .station_layer_ns = station_ns ? station_ns : ARENA_ARRAY(arena, int64_t, layers),
-        .station_until_ns = sums(arena, station_ns, layers),
-        .batch_until_ns = stream->batch_ns ? sums(arena, stream->batch_ns, layers) : NULL,
-        .cut_bytes = bytes,
-        .result_bytes = stream->result_bytes,
-        .deadline_ns = stream->deadline_ns,
-        .priority = stream->priority,
-        .weight = stream->weight,
-        .model = evaluator->problem->streams[i].model,
-        .result_returns = stream->result_returns,
-        .result_to_station = stream->result_to_station,
-    };
-}
-
-/* Time of a frame alone on the link, rounded down. */
-static double frame_ns(const struct link_conditions *conditions, uint64_t bytes)
-{
-    double air_ns = conditions->bytes_per_s > 0 ? floor((double)bytes * 1e9 / conditions->bytes_per_s) : 0;
-    return air_ns + (double)link_expected_delay_ns(conditions, bytes);
-}
-
-/* Time that the bytes take with the air to themselves, their repeats included. */
-static double air_s(const struct link_conditions *conditions, uint64_t bytes)
-{
-    return conditions->bytes_per_s > 0 ? (double)bytes / conditions->bytes_per_s / (1 - conditions->loss) : 0;
-}
-
-static void prepare_crossings(struct evaluator *evaluator, uint32_t i)
-{
-    const struct napm_problem_stream *stream = evaluator->problem->view.streams[i];
-    struct arena *arena = &evaluator->arena;
-    uint32_t layers = stream->layer_count, hop_count = hops_of(evaluator, i);
-    struct crossing *crossings = ARENA_ARRAY(arena, struct crossing, hop_count);
-    for (uint32_t h = 0; h < hop_count; h++) {
-        const struct link_conditions *up = &evaluator->problem->links[stream->route_links[h]].conditions[LINK_UP];
-        const struct link_conditions *down = up + 1;
-        crossings[h] = (struct crossing){.up_ns = ARENA_ARRAY(arena, double, layers + 1),
-                                         .up_air_s = ARENA_ARRAY(arena, double, layers + 1),
-                                         .down_ns = frame_ns(down, stream->result_bytes),
-                                         .down_air_s = air_s(down, stream->result_bytes)};
-        for (uint32_t c = 0; c <= layers; c++) {
-            crossings[h].up_ns[c] = frame_ns(up, stream->cuts[c]->bytes);
-            crossings[h].up_air_s[c] = air_s(up, stream->cuts[c]->bytes);
-        }
-    }
-    evaluator->crossings[i] = crossings;
+    struct lane *lane = &evaluator->lanes[i];
+    evaluator->first_cuts[i + 1] = evaluator->first_cuts[i] + evaluator->problem->view.streams[i]->route_count - 1;
+    lane->flow = &evaluator->streams[i];
+    lane_make(evaluator, i, lane);
+    lane_fill(evaluator, i, lane);
 }
 
 static void prepare_isolated(struct evaluator *evaluator, uint32_t i)
@@ -707,7 +880,7 @@ static void prepare_isolated(struct evaluator *evaluator, uint32_t i)
     double *isolated_ns = ARENA_ARRAY(&evaluator->arena, double, stream->layer_count + 1);
     for (uint32_t c = 0; c <= stream->layer_count; c++) {
         fill_way(evaluator, i, c, cuts);
-        isolated_ns[c] = stream->cuts[c]->feasible ? lone_task(evaluator, i, cuts).ns : INFINITY;
+        isolated_ns[c] = stream->cuts[c]->feasible ? lone_task(evaluator, &evaluator->lanes[i], cuts).ns : INFINITY;
     }
     evaluator->isolated_ns[i] = isolated_ns;
 }
@@ -784,16 +957,18 @@ struct evaluator *evaluator_new(struct problem *problem, struct catalogue *catal
                                                .evaluate_cut = evaluate_cut};
     evaluator->streams = ARENA_ARRAY(&evaluator->arena, struct flow_stream, count);
     evaluator->isolated_ns = ARENA_ARRAY(&evaluator->arena, double *, count);
-    evaluator->crossings = ARENA_ARRAY(&evaluator->arena, struct crossing *, count);
+    evaluator->lanes = ARENA_ARRAY(&evaluator->arena, struct lane, count);
+    evaluator->others = ARENA_ARRAY(&evaluator->arena, struct lane *, count);
+    evaluator->order_rows = ARENA_ARRAY(&evaluator->arena, uint32_t *, count);
+    evaluator->orders = ARENA_ARRAY(&evaluator->arena, const uint32_t *, count);
+    evaluator->ordered = ARENA_ARRAY(&evaluator->arena, const struct flow_stream *, count);
     evaluator->first_cuts = ARENA_ARRAY(&evaluator->arena, uint32_t, count + 1);
     evaluator->lone = ARENA_ARRAY(&evaluator->arena, struct lone_task, count);
     for (uint32_t i = 0; i < count; i++)
-        prepare_stream(evaluator, i);
+        prepare_lane(evaluator, i);
     evaluator->cuts = ARENA_ARRAY(&evaluator->arena, uint32_t, evaluator->first_cuts[count]);
-    for (uint32_t i = 0; i < count; i++) {
-        prepare_crossings(evaluator, i);
+    for (uint32_t i = 0; i < count; i++)
         prepare_isolated(evaluator, i);
-    }
     prepare_memory(evaluator);
     evaluator->flow = flow_new(&(struct flow_setup){.streams = evaluator->streams,
                                                     .links = mean_links(evaluator),

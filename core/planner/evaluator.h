@@ -10,7 +10,7 @@
  * interval, is made anew for each evaluation; all others are asked once. The scheduler is made anew for each
  * evaluation, so that equal plans give equal answers whatever it remembers.
  *
- * Memory: a node holds the weights of each distinct (model, cut) once, and the activations of every stream; on a device
+ * Memory: a node holds the weights of each distinct (model, set of layers) once, and the activations of every stream; on a device
  * that is passed on the way (a relay) each stream has weights of its own.
  */
 #ifndef NAPM_PLANNER_EVALUATOR_H
@@ -18,6 +18,7 @@
 
 #include <stdatomic.h>
 
+#include "core/model/order.h"
 #include "core/planner/problem.h"
 
 #define EVALUATOR_TASKS 512
@@ -34,28 +35,30 @@ void evaluator_free(struct evaluator *evaluator);
 /* What a partitioner gets. */
 const struct napm_evaluator *evaluator_table(const struct evaluator *evaluator);
 
-/*
- * In all that follows `cuts` are as for flow_run: for each stream one for each device on its way, one stream behind the
- * other. So where all links end at the station they are simply the streams' cuts.
- */
+/* Cuts of a placement: one for each device on each stream's way. */
 uint32_t evaluator_cut_count(const struct evaluator *evaluator);
 
 /* Fills `cuts` where the layers before a stream's cut run on its device and all others at the station. */
 void evaluator_spread(const struct evaluator *evaluator, const uint32_t *cut_of_stream, uint32_t *cuts);
 
 /* Runs a prediction. *result's size and phases are set by the caller. An infeasible plan is no error. */
-int evaluator_predict(struct evaluator *evaluator, const uint32_t *cuts, struct napm_evaluation *result,
+int evaluator_predict(struct evaluator *evaluator, const struct placements *placements, struct napm_evaluation *result,
                       struct error *error);
 
-/* The cuts of one stream that a placement is; -1 where it leaves the stream's way or goes back on it. */
+/*
+ * Reads where a plan has one stream's layers run: fills its cuts, and returns 0 where they are cuts of the model's own
+ * order, 1 where they are of `order`, which is filled too (room for all layers), and -1 where a node is not on the
+ * stream's way, or a layer needs what is made farther up: *fault says which, or has NAPM_NONE for both.
+ */
 int evaluator_read_way(const struct napm_problem *problem, uint32_t stream, const uint32_t *node_of_layer,
-                       uint32_t *cuts);
+                       uint32_t *order, uint32_t *cuts, struct order_fault *fault);
 
-/* A node whose memory does not suffice for the cuts, with what it needs; or NAPM_NONE. */
-uint32_t evaluator_find_overfull(struct evaluator *evaluator, const uint32_t *cuts, uint64_t *need_bytes);
+/* A node whose memory does not suffice for the placement, with what it needs; or NAPM_NONE. */
+uint32_t evaluator_find_overfull(struct evaluator *evaluator, const struct placements *placements,
+                                 uint64_t *need_bytes);
 
 /* A stream with layers on a node that was not profiled for them; or NAPM_NONE. */
-uint32_t evaluator_find_unable(const struct evaluator *evaluator, const uint32_t *cuts);
+uint32_t evaluator_find_unable(const struct evaluator *evaluator, const struct placements *placements);
 
 /* Why an evaluation failed since the last call: moves it to *error and returns -1; 0 where none did. */
 int evaluator_take_failure(struct evaluator *evaluator, struct error *error);

@@ -67,20 +67,17 @@ const struct napm_problem *planner_problem(const struct planner *planner)
 
 /* ---- plans */
 
-static struct plan *plan_new(const struct planner *planner, const uint32_t *way_cuts, const char *label)
+/* A plan whose placement is still to be written. */
+static struct plan *plan_new(const struct planner *planner, const char *name, const char *version)
 {
     const struct napm_problem *view = &planner->problem->view;
     struct plan *plan = NEW(struct plan);
-    plan->partitioner = text_copy(label);
+    plan->partitioner = version ? text_format("%s %s", name, version) : text_copy(name);
     plan->stream_count = view->stream_count;
     plan->cuts = NEW_ARRAY(uint32_t, view->stream_count);
-    plan->way_cuts = memory_copy(way_cuts, evaluator_cut_count(planner->evaluator) * sizeof(*way_cuts));
+    plan->way_cuts = NEW_ARRAY(uint32_t, evaluator_cut_count(planner->evaluator));
     plan->cut_bytes = NEW_ARRAY(uint64_t, view->stream_count);
     plan->predicted = NEW_ARRAY(struct napm_phases, view->stream_count);
-    for (uint32_t i = 0; i < view->stream_count; way_cuts += view->streams[i++]->route_count - 1) {
-        plan->cuts[i] = way_cuts[0];
-        plan->cut_bytes[i] = view->streams[i]->cuts[way_cuts[0]]->bytes;
-    }
     return plan;
 }
 
@@ -91,15 +88,34 @@ void plan_free(struct plan *plan)
     free((char *)(uintptr_t)plan->partitioner);
     free(plan->cuts);
     free(plan->way_cuts);
+    for (uint32_t i = 0; plan->orders && i < plan->stream_count; i++)
+        free(plan->orders[i]);
+    free(plan->orders);
     free(plan->cut_bytes);
     free(plan->predicted);
     free(plan);
 }
 
+static uint64_t sent_bytes(const struct napm_problem_stream *stream, const uint32_t *order, uint32_t cut)
+{
+    uint64_t bytes = stream->cuts[cut]->bytes;
+    if (order && cut < stream->layer_count)
+        order_cut(stream->model, order, cut, &bytes, NULL);
+    return bytes;
+}
+
+/* Fills in what follows from the placement. */
 static int predict(const struct planner *planner, struct plan *plan, struct error *error)
 {
+    const struct napm_problem *view = &planner->problem->view;
+    const struct placements placements = plan_placements(plan);
+    const uint32_t *cuts = plan->way_cuts;
     struct napm_evaluation result = {.size = sizeof(result), .phases = plan->predicted};
-    if (evaluator_predict(planner->evaluator, plan->way_cuts, &result, error) != 0)
+    for (uint32_t i = 0; i < view->stream_count; cuts += view->streams[i++]->route_count - 1) {
+        plan->cuts[i] = cuts[0];
+        plan->cut_bytes[i] = sent_bytes(view->streams[i], placements_order(&placements, i), cuts[0]);
+    }
+    if (evaluator_predict(planner->evaluator, &placements, &result, error) != 0)
         return -1;
     plan->predicted_total_ns = result.total_ns;
     plan->predicted_mean_ns = result.mean_ns;
@@ -109,30 +125,21 @@ static int predict(const struct planner *planner, struct plan *plan, struct erro
     return 0;
 }
 
-static struct plan *predicted_plan(const struct planner *planner, const uint32_t *way_cuts, const char *label,
-                                   struct error *error)
-{
-    struct plan *plan = plan_new(planner, way_cuts, label);
-    if (predict(planner, plan, error) == 0)
-        return plan;
-    plan_free(plan);
-    return NULL;
-}
-
 /* "needs 93.3 MiB but has 64.0 MiB" of the first node that is too small, or a cut that cannot run: -1; else 0. */
-static int check_room(const struct planner *planner, const uint32_t *cuts, char *text, size_t text_bytes)
+static int check_room(const struct planner *planner, const struct plan *plan, char *text, size_t text_bytes)
 {
     const struct napm_problem *view = &planner->problem->view;
+    const struct placements placements = plan_placements(plan);
     char need[UNITS_TEXT_BYTES], has[UNITS_TEXT_BYTES];
     uint64_t need_bytes;
-    uint32_t node = evaluator_find_overfull(planner->evaluator, cuts, &need_bytes);
+    uint32_t node = evaluator_find_overfull(planner->evaluator, &placements, &need_bytes);
     if (node != NAPM_NONE) {
         snprintf(text, text_bytes, "node '%s' would need %s of memory and has %s", view->nodes[node]->name,
                  units_format_size(need, (double)need_bytes),
                  units_format_size(has, (double)view->nodes[node]->memory_bytes));
         return -1;
     }
-    uint32_t stream = evaluator_find_unable(planner->evaluator, cuts);
+    uint32_t stream = evaluator_find_unable(planner->evaluator, &placements);
     if (stream == NAPM_NONE)
         return 0;
     snprintf(text, text_bytes, "stream '%s' has layers on a node that was not profiled for them",
@@ -150,15 +157,16 @@ struct plan *planner_evaluate(struct planner *planner, const uint32_t *cuts, con
                       view->streams[i]->name, cuts[i], view->streams[i]->layer_count);
             return NULL;
         }
-    uint32_t *way_cuts = NEW_ARRAY(uint32_t, evaluator_cut_count(planner->evaluator));
-    struct plan *plan = NULL;
-    evaluator_spread(planner->evaluator, cuts, way_cuts);
-    if (check_room(planner, way_cuts, why, sizeof(why)) != 0)
-        error_set(error, ERROR_INPUT, "%s cannot run: %s; give it more 'memory' or take other cuts", label, why);
-    else
-        plan = predicted_plan(planner, way_cuts, label, error);
-    free(way_cuts);
-    return plan;
+    struct plan *plan = plan_new(planner, label, NULL);
+    int result = 0;
+    evaluator_spread(planner->evaluator, cuts, plan->way_cuts);
+    if (check_room(planner, plan, why, sizeof(why)) != 0)
+        result =
+            error_set(error, ERROR_INPUT, "%s cannot run: %s; give it more 'memory' or take other cuts", label, why);
+    if (result == 0 && predict(planner, plan, error) == 0)
+        return plan;
+    plan_free(plan);
+    return NULL;
 }
 
 /* ---- what a partitioner answers */
@@ -206,47 +214,66 @@ static uint32_t place_on_way(const struct napm_problem_stream *stream, uint32_t 
     return place;
 }
 
-/* Says what is wrong with a placement that is no cut. */
-static int refuse_placement(const struct instance *instance, const struct napm_problem *view, uint32_t i,
-                            const uint32_t *row, struct error *error)
+/* Says what is wrong with a placement whose layers are not on the stream's way. */
+static int refuse_node(const struct instance *instance, const struct napm_problem *view, uint32_t i, uint32_t layer,
+                       uint32_t node, struct error *error)
 {
     const struct napm_problem_stream *stream = view->streams[i];
-    for (uint32_t layer = 0; layer < stream->layer_count; layer++) {
-        if (row[layer] >= view->node_count)
-            return instance_misbehaved(instance, error,
-                                       "its plan puts layer %" PRIu32 " ('%s') of stream '%s' on node %" PRIu32
-                                       ", but there are %" PRIu32 " nodes",
-                                       layer, layer_name(stream, layer), stream->name, row[layer], view->node_count);
-        if (place_on_way(stream, row[layer]) == stream->route_count)
-            return instance_misbehaved(instance, error,
-                                       "its plan puts layer %" PRIu32
-                                       " ('%s') of stream '%s' on node '%s', which is not "
-                                       "on the stream's way from its device ('%s') to the station ('%s')",
-                                       layer, layer_name(stream, layer), stream->name, view->nodes[row[layer]]->name,
-                                       view->nodes[stream->device]->name, view->nodes[view->station]->name);
-    }
-    for (uint32_t layer = 1; layer < stream->layer_count; layer++)
-        if (place_on_way(stream, row[layer]) < place_on_way(stream, row[layer - 1]))
-            return instance_misbehaved(instance, error,
-                                       "its plan puts layer %" PRIu32
-                                       " ('%s') of stream '%s' on '%s' but layer %" PRIu32
-                                       " ('%s') before it on '%s'; only cuts can be carried out: no layer runs farther "
-                                       "from the station than one before it",
-                                       layer, layer_name(stream, layer), stream->name, view->nodes[row[layer]]->name,
-                                       layer - 1, layer_name(stream, layer - 1), view->nodes[row[layer - 1]]->name);
-    return 0;
+    if (node >= view->node_count)
+        return instance_misbehaved(instance, error,
+                                   "its plan puts layer %" PRIu32 " ('%s') of stream '%s' on node %" PRIu32
+                                   ", but there are %" PRIu32 " nodes",
+                                   layer, layer_name(stream, layer), stream->name, node, view->node_count);
+    return instance_misbehaved(instance, error,
+                               "its plan puts layer %" PRIu32 " ('%s') of stream '%s' on node '%s', which is not "
+                               "on the stream's way from its device ('%s') to the station ('%s')",
+                               layer, layer_name(stream, layer), stream->name, view->nodes[node]->name,
+                               view->nodes[stream->device]->name, view->nodes[view->station]->name);
+}
+
+/* The same of one in which a task would have to go back down. */
+static int refuse_placement(const struct instance *instance, const struct napm_problem *view, uint32_t i,
+                            const uint32_t *row, const struct order_fault *fault, struct error *error)
+{
+    const struct napm_problem_stream *stream = view->streams[i];
+    uint32_t layer = fault->layer, needs = fault->needs;
+    for (uint32_t l = 0; l < stream->layer_count; l++)
+        if (place_on_way(stream, row[l]) == stream->route_count)
+            return refuse_node(instance, view, i, l, row[l], error);
+    /* Without a graph each layer is taken to need the one before it. */
+    for (uint32_t l = 1; layer == NAPM_NONE && l < stream->layer_count; l++)
+        if (place_on_way(stream, row[l]) < place_on_way(stream, row[l - 1])) {
+            layer = l;
+            needs = l - 1;
+        }
+    return instance_misbehaved(instance, error,
+                               "its plan puts layer %" PRIu32 " ('%s') of stream '%s' on '%s' but layer %" PRIu32
+                               " ('%s'), whose result it needs, on '%s'; a task never goes back down its way: no layer "
+                               "may run farther from the station than one that it needs",
+                               layer, layer_name(stream, layer), stream->name, view->nodes[row[layer]]->name, needs,
+                               layer_name(stream, needs), view->nodes[row[needs]]->name);
 }
 
 static int read_plan(const struct planner *planner, const struct instance *instance, const struct sheet *sheet,
-                     uint32_t *cuts, struct error *error)
+                     struct plan *plan, struct error *error)
 {
     const struct napm_problem *view = &planner->problem->view;
     char why[256];
-    uint32_t *own = cuts;
-    for (uint32_t i = 0; i < view->stream_count; own += view->streams[i++]->route_count - 1)
-        if (evaluator_read_way(view, i, sheet->rows[i], own) != 0)
-            return refuse_placement(instance, view, i, sheet->rows[i], error);
-    if (check_room(planner, cuts, why, sizeof(why)) != 0)
+    uint32_t *cuts = plan->way_cuts;
+    struct order_fault fault;
+    for (uint32_t i = 0; i < view->stream_count; cuts += view->streams[i++]->route_count - 1) {
+        uint32_t *order = NEW_ARRAY(uint32_t, view->streams[i]->layer_count);
+        int answer = evaluator_read_way(view, i, sheet->rows[i], order, cuts, &fault);
+        if (answer > 0 && !plan->orders)
+            plan->orders = NEW_ARRAY(uint32_t *, view->stream_count);
+        if (answer > 0)
+            plan->orders[i] = order;
+        else
+            free(order);
+        if (answer < 0)
+            return refuse_placement(instance, view, i, sheet->rows[i], &fault, error);
+    }
+    if (check_room(planner, plan, why, sizeof(why)) != 0)
         return instance_misbehaved(instance, error, "its plan cannot run: %s", why);
     return 0;
 }
@@ -270,24 +297,18 @@ static int call(const struct planner *planner, struct instance *instance, struct
 
 static struct plan *plan_with(struct planner *planner, struct instance *instance, struct error *error)
 {
-    const struct napm_problem *view = &planner->problem->view;
     struct sheet sheet;
-    struct plan *plan = NULL;
-    uint32_t *cuts = NEW_ARRAY(uint32_t, evaluator_cut_count(planner->evaluator));
-    sheet_new(view, &sheet);
+    struct plan *plan = plan_new(planner, instance->entry->name, instance->entry->version);
+    sheet_new(&planner->problem->view, &sheet);
     int64_t began_ns = clock_now_ns();
     int failed = call(planner, instance, &sheet, error);
-    int64_t took_ns = clock_now_ns() - began_ns;
-    if (!failed && read_plan(planner, instance, &sheet, cuts, error) == 0) {
-        char *label = text_format("%s %s", instance->entry->name, instance->entry->version);
-        plan = predicted_plan(planner, cuts, label, error);
-        if (plan)
-            plan->planning_ns = took_ns;
-        free(label);
-    }
+    plan->planning_ns = clock_now_ns() - began_ns;
+    failed = failed || read_plan(planner, instance, &sheet, plan, error) != 0 || predict(planner, plan, error) != 0;
     sheet_free(&sheet);
-    free(cuts);
-    return plan;
+    if (!failed)
+        return plan;
+    plan_free(plan);
+    return NULL;
 }
 
 struct plan *planner_plan(struct planner *planner, const struct plugin_choice *partitioner, struct error *error)

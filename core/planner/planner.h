@@ -11,6 +11,7 @@
 #include <napm/problem.h>
 
 #include "core/base/error.h"
+#include "core/model/order.h"
 #include "core/plugin/catalogue.h"
 #include "core/scenario/scenario.h"
 
@@ -35,8 +36,8 @@ const struct napm_problem *planner_problem(const struct planner *planner);
 struct plan {
     const char *partitioner; /* name and version as "name version" */
     uint32_t stream_count;
-    uint32_t *cuts; /* 0..layer_count: the layers before it run on the stream's device */
-    uint32_t *way_cuts; /* one for each device on a stream's way, stream by stream, as flow_run has them */
+    uint32_t *cuts; /* 0..layer_count: so many layers run on the stream's device */
+    uint32_t *way_cuts, **orders; /* the placement: see plan_placements; no way_cuts where the plan is none */
     uint64_t *cut_bytes;
     struct napm_phases *predicted; /* mean phases */
     double predicted_total_ns, predicted_mean_ns, predicted_variance_ns2;
@@ -50,5 +51,10 @@ struct plan *planner_plan(struct planner *planner, const struct plugin_choice *p
 /* The prediction for given cuts, by stream: what is behind them runs at the station. */
 struct plan *planner_evaluate(struct planner *planner, const uint32_t *cuts, const char *label, struct error *error);
 void plan_free(struct plan *plan);
+
+static inline struct placements plan_placements(const struct plan *plan)
+{
+    return (struct placements){plan->way_cuts, (const uint32_t *const *)plan->orders};
+}
 
 #endif

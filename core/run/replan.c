@@ -50,12 +50,22 @@ static const int64_t *const *const *times_now(const struct scenario *scenario, c
     return nodes;
 }
 
-static uint32_t count_cuts(const struct scenario *scenario)
+static const struct placements *keep_placements(struct arena *arena, const struct scenario *scenario,
+                                                const struct plan *plan)
 {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < scenario->stream_count; i++)
-        count += scenario_way_length(scenario, scenario->streams[i].device);
-    return count;
+    struct placements *kept = ARENA_ARRAY(arena, struct placements, 1);
+    const uint32_t **orders = ARENA_ARRAY(arena, const uint32_t *, plan->stream_count);
+    size_t count = 0;
+    for (uint32_t i = 0; i < plan->stream_count; i++) {
+        const struct scenario_stream *stream = &scenario->streams[i];
+        uint32_t layers = model_view(scenario->models[stream->model].model)->layer_count;
+        count += scenario_way_length(scenario, stream->device);
+        if (plan->orders && plan->orders[i])
+            orders[i] = arena_keep(arena, memory_copy(plan->orders[i], layers * sizeof(*orders[i])));
+    }
+    kept->cuts = arena_keep(arena, memory_copy(plan->way_cuts, count * sizeof(*kept->cuts)));
+    kept->orders = plan->orders ? orders : NULL;
+    return kept;
 }
 
 /* What the world does not bound is guarded. */
@@ -74,31 +84,31 @@ static struct plan *make_plan(const struct replan *replan, const struct plan_req
     return plan;
 }
 
-static const uint32_t *keep_plan(struct replan *replan, const struct plan_request *request,
-                                 const struct scenario *scenario, const struct plan *plan, struct error *error)
+static const struct placements *keep_plan(struct replan *replan, const struct plan_request *request,
+                                          const struct scenario *scenario, const struct plan *plan, struct error *error)
 {
     const struct ledger_plan facts = {
         .number = request->number, .asked_ns = request->at_ns, .taken_ns = replan->is_virtual ? request->at_ns : -1};
     if (ledger_run_plan(replan->settings->ledger, replan->run, plan, &facts, error) != 0)
         return NULL;
     log_info("run", "planned anew: predicted mean delay %.3f ms", plan->predicted_mean_ns / 1e6);
-    return arena_keep(&replan->arena, memory_copy(plan->way_cuts, count_cuts(scenario) * sizeof(*plan->way_cuts)));
+    return keep_placements(&replan->arena, scenario, plan);
 }
 
-const uint32_t *replan(void *context, const struct plan_request *request, struct error *error)
+const struct placements *replan(void *context, const struct plan_request *request, struct error *error)
 {
     struct replan *replan = context;
     struct arena arena = {0};
     atomic_store(&replan->is_busy, true);
     struct scenario scenario = scenario_now(replan->settings->scenario, request->now, &arena);
     struct plan *plan = make_plan(replan, request, &scenario, &arena, error);
-    const uint32_t *cuts = plan ? keep_plan(replan, request, &scenario, plan, error) : NULL;
-    if (!cuts)
+    const struct placements *placements = plan ? keep_plan(replan, request, &scenario, plan, error) : NULL;
+    if (!placements)
         error_prefix(error, "planning anew");
     plan_free(plan);
     arena_free(&arena);
     atomic_store(&replan->is_busy, false);
-    return cuts;
+    return placements;
 }
 
 bool replan_free(struct replan *replan)

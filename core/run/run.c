@@ -110,7 +110,8 @@ static int deploy(struct procedure *run, struct error *error)
     tell(run->settings, "deploying", 0, 0);
     if (is_cancelled(run->settings))
         return error_set(error, ERROR_CANCELLED, "stopped before the first task");
-    return run->kind->deploy(run->world, run->plan->way_cuts, profiles_view(&run->profiles), error);
+    const struct placements placements = plan_placements(run->plan);
+    return run->kind->deploy(run->world, &placements, profiles_view(&run->profiles), error);
 }
 
 static int drive(struct procedure *run, struct error *error)

@@ -300,7 +300,7 @@ static void open_streams(struct drive *drive)
         const struct model *model = drive->scenario->models[stream->spec->model].model;
         stream->index = i;
         stream->layer_count = model_view(model)->layer_count;
-        payload_layout_make(&stream->down, model, stream->layer_count);
+        payload_layout_make(&stream->down, model, NULL, stream->layer_count);
         stream->now = placement_first(stream);
         stream->tasks = NEW_ARRAY(struct task *, stream->spec->task_count);
         drive->tasks_of += stream->spec->task_count;
@@ -369,6 +369,7 @@ static void close_drive(struct drive *drive)
     drive_changes_close(drive);
     monitor_close(&drive->monitor);
     outbox_free(drive->outbox);
+    free(drive->record_layer_ns);
     energy_free(drive->energy);
     free(drive);
 }
@@ -412,6 +413,7 @@ int drive_run(struct world *world, const struct world_sink *sink, struct error *
     drive->energy = energy_new(drive->scenario);
     monitor_open(&drive->monitor);
     drive->outbox = outbox_new(most_layers(drive->scenario), drive->scenario->node_count);
+    drive->record_layer_ns = NEW_ARRAY(int64_t, most_layers(drive->scenario));
     open_streams(drive);
     drive_changes_open(drive);
     world->zero_ns = clock_now_ns();

@@ -37,7 +37,7 @@ struct placement {
     struct payload_layout *ups; /* by hop: at its cut */
     uint64_t room_bytes; /* of the greatest of what leaves the hops */
     struct worker_part *station_part; /* NULL: no layers there */
-    const int64_t *station_layer_ns; /* of the layers behind the cut */
+    int64_t *station_layer_ns; /* of the layers behind the last cut */
     uint64_t task_count; /* that go by it, and have not been given back */
     uint32_t awaited; /* so many nodes are preparing parts of it */
 };
@@ -74,7 +74,7 @@ struct task {
     struct peer_outgoing out, ahead;
     bool is_ahead; /* the result's content has gone ahead */
     char cause[512]; /* why it fails */
-    int64_t *layer_ns; /* of all of the model's layers */
+    int64_t *layer_ns; /* of all of the model's layers, by their places in the order that it goes by */
     struct task_hop *hops; /* what came of it behind its own device; times of the monotonic clock, -1: none */
 };
 
@@ -122,6 +122,7 @@ struct drive {
     struct monitor monitor;
     struct stress *stress; /* of the station */
     Wire__Stress **stress_levels; /* by node; NULL: none */
+    int64_t *record_layer_ns; /* of the task being recorded, by layer */
     uint64_t tasks_done, tasks_of, tasks_open;
     uint32_t slices_running;
     bool over; /* stop driving: all is done, or failure says why not */
@@ -175,12 +176,13 @@ double drive_speed(const struct drive *drive, uint32_t node); /* beside what it 
 /* As deployed. */
 struct placement *placement_first(struct stream_run *stream);
 /*
- * By a new plan's cuts, one for each hop. A part that the stream has already keeps its number; the others have the
+ * By a new plan's cuts, one for each hop, of an order (NULL: the model's own). A part that the stream has already keeps its number; the others have the
  * plan's. NULL: they are no cuts.
  */
-struct placement *placement_new(struct stream_run *stream, const uint32_t *cuts, uint32_t plan, struct error *error);
-/* One of those there are with these cuts; NULL: none. */
-struct placement *placement_find(const struct stream_run *stream, const uint32_t *cuts);
+struct placement *placement_new(struct stream_run *stream, const uint32_t *order, const uint32_t *cuts, uint32_t plan,
+                                struct error *error);
+/* One of those there are with these cuts of that order; NULL: none. */
+struct placement *placement_find(const struct stream_run *stream, const uint32_t *order, const uint32_t *cuts);
 /* The placement is in force from now on. */
 void placement_take(struct stream_run *stream, struct placement *placement, uint32_t plan);
 /* A task that went by it was given back. */

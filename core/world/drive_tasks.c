@@ -162,6 +162,18 @@ static void fill_phases(const struct task *task, struct task_record *record)
     record->down_bytes = task->stream->down.tensor_bytes;
 }
 
+/* The times of the task's layers; valid until the next call. */
+static const int64_t *by_layer(const struct task *task)
+{
+    const uint32_t *order = task->placement->way.order;
+    int64_t *times = task->stream->drive->record_layer_ns;
+    if (!order)
+        return task->layer_ns;
+    for (uint32_t place = 0; place < task->stream->layer_count; place++)
+        times[order[place]] = task->layer_ns[place];
+    return times;
+}
+
 static void tell_outbox(struct task *task, enum task_status status, const char *cause, int64_t now_ns)
 {
     const struct stream_run *stream = task->stream;
@@ -178,7 +190,7 @@ static void tell_outbox(struct task *task, enum task_status status, const char *
                                  .started_ns = drive_clock_ns(drive, task->due_ns),
                                  .slices = task->slices,
                                  .layer_count = stream->layer_count,
-                                 .layer_ns = task->layer_ns,
+                                 .layer_ns = by_layer(task),
                                  .energy_j = drive->energy ? task->energy_j : -1,
                                  .sending_j = drive->energy ? task->sending_j : -1,
                                  .output_digest = task->digest};
@@ -363,18 +375,18 @@ static void at_station(struct task *task)
     }
     int64_t started_ns = drive_clock_ns(drive, task->due_ns), now_ns = drive_clock_ns(drive, task->since_ns);
     drive->station_now_ns = now_ns > drive->station_now_ns ? now_ns : drive->station_now_ns;
-    const struct station_job what = {.stream = stream->index,
-                                     .task = task->number,
-                                     .started_ns = started_ns,
-                                     .deadline_ns =
-                                         stream->spec->deadline_ns ? started_ns + stream->spec->deadline_ns : INT64_MAX,
-                                     .priority = stream->spec->priority,
-                                     .weight = stream->spec->weight,
-                                     .model = stream->spec->model,
-                                     .first_layer = placement->last_cut,
-                                     .layer_count = stream->layer_count - placement->last_cut,
-                                     .layer_ns = placement->station_layer_ns,
-                                     .user = task};
+    const struct station_job what = {
+        .stream = stream->index,
+        .task = task->number,
+        .started_ns = started_ns,
+        .deadline_ns = stream->spec->deadline_ns ? started_ns + stream->spec->deadline_ns : INT64_MAX,
+        .priority = stream->spec->priority,
+        .weight = stream->spec->weight,
+        .model = stream->spec->model,
+        .first_layer = placement->way.order_number * (stream->layer_count + 1) + placement->last_cut,
+        .layer_count = stream->layer_count - placement->last_cut,
+        .layer_ns = placement->station_layer_ns,
+        .user = task};
     task->state = TASK_AT_STATION;
     drive->station_dirty = true;
     drive_enter(drive, drive->scheduler);

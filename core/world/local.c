@@ -105,12 +105,12 @@ static int open_shaper(struct world *world, struct error *error)
     return world->shaper ? 0 : -1;
 }
 
-void payload_layout_make(struct payload_layout *layout, const struct model *model, uint32_t cut)
+void payload_layout_make(struct payload_layout *layout, const struct model *model, const uint32_t *order, uint32_t cut)
 {
     const struct napm_model *view = model_view(model);
     uint32_t *tensors = NEW_ARRAY(uint32_t, view->tensor_count);
     memset(layout, 0, sizeof(*layout));
-    layout->count = model_cut(model, cut, &layout->tensor_bytes, tensors);
+    layout->count = order_cut(view, order, cut, &layout->tensor_bytes, tensors);
     layout->offsets = NEW_ARRAY(uint64_t, layout->count);
     for (uint32_t i = 0; i < layout->count; i++) {
         layout->offsets[i] = layout->payload_bytes;
@@ -626,6 +626,8 @@ void local_fill_plan(const struct scenario *scenario, uint32_t stream, const str
     plan->first = way->hops[hop].first;
     plan->cut = way->hops[hop].cut;
     plan->part = way->hops[hop].part;
+    plan->order = (uint32_t *)(uintptr_t)way->order;
+    plan->n_order = way->order ? model_view(scenario->models[plan->model].model)->layer_count : 0;
     plan->on_the_way = hop > 0;
     plan->result_to_station = scenario->streams[stream].result_to_station;
     plan->result_returns = scenario->streams[stream].result_returns;
@@ -751,7 +753,7 @@ static int deploy_station(struct world *world, struct error *error)
         bool is_new;
         if (cut == model_view(model)->layer_count)
             continue;
-        world->station_parts[i] = workers_part(world->workers, model, cut, &is_new);
+        world->station_parts[i] = workers_part(world->workers, model, world->ways[i].order, cut, &is_new);
         if (is_new)
             parts[count++] = world->station_parts[i];
     }
@@ -761,12 +763,33 @@ static int deploy_station(struct world *world, struct error *error)
     return status;
 }
 
-int local_lay_way(const struct scenario *scenario, uint32_t stream, const uint32_t *cuts, struct local_way *way,
-                  struct error *error)
+static const struct local_order *know_order(struct world *world, uint32_t model, const uint32_t *layers)
 {
+    const uint32_t count = model_view(world->scenario->models[model].model)->layer_count;
+    struct local_order *known = world->orders;
+    while (known && (known->model != model || !order_same(known->layers, layers, 0, count)))
+        known = known->next;
+    if (known)
+        return known;
+    known = memory_new(sizeof(*known) + count * sizeof(*layers));
+    known->model = model;
+    known->number = world->orders ? world->orders->number + 1 : 1;
+    memcpy(known->layers, layers, count * sizeof(*layers));
+    known->next = world->orders;
+    world->orders = known;
+    return known;
+}
+
+int local_lay_way(struct world *world, uint32_t stream, const uint32_t *order, const uint32_t *cuts,
+                  struct local_way *way, struct error *error)
+{
+    const struct scenario *scenario = world->scenario;
+    const struct local_order *known = order ? know_order(world, scenario->streams[stream].model, order) : NULL;
     uint32_t layers = model_view(scenario->models[scenario->streams[stream].model].model)->layer_count;
     uint32_t node = scenario->streams[stream].device, done = 0;
     way->count = scenario_way_length(scenario, node);
+    way->order = known ? known->layers : NULL;
+    way->order_number = known ? known->number : 0;
     way->hops = NEW_ARRAY(struct local_hop, way->count);
     for (uint32_t h = 0; h < way->count; h++) {
         const uint32_t link = scenario->link_of_node[node];
@@ -780,24 +803,26 @@ int local_lay_way(const struct scenario *scenario, uint32_t stream, const uint32
     return 0;
 }
 
-static int lay_ways(struct world *world, const uint32_t *cuts, struct error *error)
+static int lay_ways(struct world *world, const struct placements *placements, struct error *error)
 {
     const struct scenario *scenario = world->scenario;
+    const uint32_t *cuts = placements->cuts;
     world->ways = NEW_ARRAY(struct local_way, scenario->stream_count);
     for (uint32_t i = 0; i < scenario->stream_count; cuts += world->ways[i++].count)
-        if (local_lay_way(scenario, i, cuts, &world->ways[i], error))
+        if (local_lay_way(world, i, placements_order(placements, i), cuts, &world->ways[i], error))
             return -1;
     return 0;
 }
 
-void local_note_part(struct world *world, uint32_t stream, const struct local_hop *hop)
+void local_note_part(struct world *world, uint32_t stream, const struct local_way *way, uint32_t number)
 {
+    const struct local_hop *hop = &way->hops[number];
     struct local_node *node = &world->nodes[hop->node];
     const uint32_t model = world->scenario->streams[stream].model;
     const int64_t *profile = world->layer_ns[hop->node] ? world->layer_ns[hop->node][model] : NULL;
     int64_t task_ns = 0;
-    for (uint32_t layer = hop->first; profile && layer < hop->cut; layer++)
-        task_ns += profile[layer];
+    for (uint32_t place = hop->first; profile && place < hop->cut; place++)
+        task_ns += profile[order_layer(way->order, place)];
     node->task_ns = task_ns > node->task_ns ? task_ns : node->task_ns;
 }
 
@@ -807,7 +832,7 @@ static void keep_times(struct world *world, const int64_t *const *const *layer_n
     world->layer_ns = layer_ns;
     for (uint32_t i = 0; i < scenario->stream_count; i++)
         for (uint32_t h = 0; h < world->ways[i].count; h++)
-            local_note_part(world, i, &world->ways[i].hops[h]);
+            local_note_part(world, i, &world->ways[i], h);
     world->station_layer_ns = NEW_ARRAY(int64_t *, scenario->model_count);
     for (uint32_t i = 0; i < scenario->model_count; i++) {
         const int64_t *profile = layer_ns[scenario->station] ? layer_ns[scenario->station][i] : NULL;
@@ -817,13 +842,13 @@ static void keep_times(struct world *world, const int64_t *const *const *layer_n
     }
 }
 
-static int local_deploy(struct world *world, const uint32_t *cuts, const int64_t *const *const *layer_ns,
+static int local_deploy(struct world *world, const struct placements *placements, const int64_t *const *const *layer_ns,
                         struct error *error)
 {
     const struct scenario *scenario = world->scenario;
     if (world->ways)
         return error_set(error, ERROR_RUN, "a plan has been deployed already");
-    if (lay_ways(world, cuts, error))
+    if (lay_ways(world, placements, error))
         return -1;
     keep_times(world, layer_ns);
     for (uint32_t i = 0; i < scenario->node_count; i++) {
@@ -851,6 +876,15 @@ static void free_event(struct event *event)
 {
     if (event)
         event_free(event);
+}
+
+static void free_orders(struct world *world)
+{
+    while (world->orders) {
+        struct local_order *next = world->orders->next;
+        free(world->orders);
+        world->orders = next;
+    }
 }
 
 static void local_close(struct world *world)
@@ -890,6 +924,7 @@ static void local_close(struct world *world)
     for (uint32_t i = 0; world->ways && i < scenario->stream_count; i++)
         free(world->ways[i].hops);
     free(world->ways);
+    free_orders(world);
     free(world->nodes);
     free(world);
 }

@@ -14,13 +14,16 @@ static const struct model *model_of(const struct stream_run *stream)
     return stream->drive->scenario->models[stream->spec->model].model;
 }
 
-static bool is_same_part(const struct local_hop *a, const struct local_hop *b)
+static bool is_same_part(const struct local_way *a, const struct local_way *b, uint32_t h)
 {
-    return a->first == b->first && a->cut == b->cut;
+    return a->order_number == b->order_number && a->hops[h].first == b->hops[h].first &&
+           a->hops[h].cut == b->hops[h].cut;
 }
 
-static bool has_cuts(const struct placement *placement, const uint32_t *cuts)
+static bool has_cuts(const struct placement *placement, const uint32_t *order, uint32_t layers, const uint32_t *cuts)
 {
+    if (!order_same(placement->way.order, order, 0, layers))
+        return false;
     for (uint32_t h = 0; h < placement->way.count; h++)
         if (placement->way.hops[h].cut != cuts[h])
             return false;
@@ -33,6 +36,7 @@ static void free_placement(struct placement *placement)
         payload_layout_free(&placement->ups[h]);
     free(placement->ups);
     free(placement->way.hops);
+    free(placement->station_layer_ns);
     free(placement);
 }
 
@@ -41,10 +45,13 @@ static void fill(struct stream_run *stream, struct placement *placement)
 {
     const struct local_way *way = &placement->way;
     placement->last_cut = way->hops[way->count - 1].cut;
-    placement->station_layer_ns = stream->drive->world->station_layer_ns[stream->spec->model] + placement->last_cut;
+    placement->station_layer_ns = NEW_ARRAY(int64_t, stream->layer_count - placement->last_cut);
+    for (uint32_t place = placement->last_cut; place < stream->layer_count; place++)
+        placement->station_layer_ns[place - placement->last_cut] =
+            stream->drive->world->station_layer_ns[stream->spec->model][order_layer(way->order, place)];
     placement->ups = NEW_ARRAY(struct payload_layout, way->count);
     for (uint32_t h = 0; h < way->count; h++) {
-        payload_layout_make(&placement->ups[h], model_of(stream), way->hops[h].cut);
+        payload_layout_make(&placement->ups[h], model_of(stream), way->order, way->hops[h].cut);
         if (placement->ups[h].payload_bytes > placement->room_bytes)
             placement->room_bytes = placement->ups[h].payload_bytes;
     }
@@ -57,45 +64,45 @@ struct placement *placement_first(struct stream_run *stream)
     const struct world *world = stream->drive->world;
     const struct local_way *way = &world->ways[stream->index];
     struct placement *placement = NEW(struct placement);
+    placement->way = *way;
     placement->way.hops = memory_copy(way->hops, way->count * sizeof(*way->hops));
-    placement->way.count = way->count;
     placement->station_part = world->station_parts[stream->index];
     fill(stream, placement);
     return placement;
 }
 
 /* The number of the stream's part with these layers there, or the new plan's. */
-static uint32_t number_part(const struct stream_run *stream, uint32_t h, const struct local_hop *hop, uint32_t plan)
+static uint32_t number_part(const struct stream_run *stream, const struct local_way *way, uint32_t h, uint32_t plan)
 {
     for (const struct placement *known = stream->placements; known; known = known->next)
-        if (local_has_part(&known->way, h) && is_same_part(&known->way.hops[h], hop))
+        if (local_has_part(&known->way, h) && is_same_part(&known->way, way, h))
             return known->way.hops[h].part;
     return plan;
 }
 
-struct placement *placement_new(struct stream_run *stream, const uint32_t *cuts, uint32_t plan, struct error *error)
+struct placement *placement_new(struct stream_run *stream, const uint32_t *order, const uint32_t *cuts, uint32_t plan,
+                                struct error *error)
 {
     struct drive *drive = stream->drive;
     struct placement *placement = NEW(struct placement);
     placement->plan = plan;
-    if (local_lay_way(drive->scenario, stream->index, cuts, &placement->way, error)) {
+    if (local_lay_way(drive->world, stream->index, order, cuts, &placement->way, error)) {
         free(placement->way.hops);
         free(placement);
         return NULL;
     }
     for (uint32_t h = 0; h < placement->way.count; h++) {
-        struct local_hop *hop = &placement->way.hops[h];
-        hop->part = number_part(stream, h, hop, plan);
-        local_note_part(drive->world, stream->index, hop);
+        placement->way.hops[h].part = number_part(stream, &placement->way, h, plan);
+        local_note_part(drive->world, stream->index, &placement->way, h);
     }
     fill(stream, placement);
     return placement;
 }
 
-struct placement *placement_find(const struct stream_run *stream, const uint32_t *cuts)
+struct placement *placement_find(const struct stream_run *stream, const uint32_t *order, const uint32_t *cuts)
 {
     struct placement *placement = stream->placements;
-    while (placement && !has_cuts(placement, cuts))
+    while (placement && !has_cuts(placement, order, stream->layer_count, cuts))
         placement = placement->next;
     return placement;
 }

@@ -36,7 +36,7 @@ struct local_node {
     struct task *receiving; /* while driving: whose content is coming in from it */
 };
 
-/* A device on a stream's way, and its part: layers first..cut-1. */
+/* A device on a stream's way, and its part: the layers at places first..cut-1. */
 struct local_hop {
     uint32_t node, link; /* the link goes up from it */
     uint32_t first, cut;
@@ -47,6 +47,15 @@ struct local_hop {
 struct local_way {
     struct local_hop *hops;
     uint32_t count;
+    const uint32_t *order; /* of its layers, the world's; NULL: the model's own */
+    uint32_t order_number; /* equal ones of one model are one order; 0: the model's own */
+};
+
+/* An order, not the model's own, in which some plan has its layers run; there are few. */
+struct local_order {
+    uint32_t model, number; /* from 1 */
+    struct local_order *next;
+    uint32_t layers[]; /* by place */
 };
 
 /* What travels over a shaped link; embedded in what it belongs to. */
@@ -70,6 +79,7 @@ struct world {
     const int64_t *const *const *layer_ns; /* once deployed: as profiled */
     int64_t **station_layer_ns; /* by model, once deployed: a copy of the station's profile */
     struct local_way *ways; /* by stream, once deployed: of the first plan */
+    struct local_order *orders; /* of all plans, the newest first */
     struct error trouble; /* while setting up: what a node complained of; kind ERROR_NONE: nothing */
     struct probe *probe; /* while a link is being probed */
     struct drive *drive; /* while driving */
@@ -89,28 +99,28 @@ void local_pass(struct world *world, uint32_t link, enum link_direction directio
 
 /* Whether that device of a way has a part for the stream's tasks; else at most it passes tensors on. */
 bool local_has_part(const struct local_way *way, uint32_t hop);
-/* Lays a stream's way out with the cuts of its hops. -1: they are none. */
-int local_lay_way(const struct scenario *scenario, uint32_t stream, const uint32_t *cuts, struct local_way *way,
-                  struct error *error);
+/* Lays a stream's way out with the cuts of its hops, in an order (NULL: the model's own). -1: they are none. */
+int local_lay_way(struct world *world, uint32_t stream, const uint32_t *order, const uint32_t *cuts,
+                  struct local_way *way, struct error *error);
 /* What an agent is told of its part of a stream. */
 void local_fill_plan(const struct scenario *scenario, uint32_t stream, const struct local_way *way, uint32_t hop,
                      Wire__StreamPlan *plan);
 void local_fill_load(const struct scenario *scenario, uint32_t model, Wire__LoadModel *load);
 /* A device is not to be thought hanging before it had time for that part. */
-void local_note_part(struct world *world, uint32_t stream, const struct local_hop *hop);
+void local_note_part(struct world *world, uint32_t stream, const struct local_way *way, uint32_t hop);
 /* Does the stream's way lead over that device? */
 bool local_passes(const struct world *world, uint32_t stream, uint32_t node);
 
 /* Contents from so many bytes on go ahead of the frame that ends a shaped way down. */
 #define LOCAL_AHEAD_BYTES 8192u
 
-/* Tensors of a payload: sizes and places of the cut tensors of a model at cut c. */
+/* Tensors of a payload: sizes and places of the tensors that cross at a cut of an order (NULL: the model's own). */
 struct payload_layout {
     uint32_t count;
     uint64_t *offsets; /* in the payload */
     uint64_t tensor_bytes, payload_bytes; /* in all: without and with padding */
 };
-void payload_layout_make(struct payload_layout *layout, const struct model *model, uint32_t cut);
+void payload_layout_make(struct payload_layout *layout, const struct model *model, const uint32_t *order, uint32_t cut);
 void payload_layout_free(struct payload_layout *layout);
 
 /* ---- listener.c: data connections of agents that know the secret */

@@ -30,7 +30,7 @@ struct replanning {
     pthread_t thread;
     struct plan_request request;
     struct changes *now; /* that the request is for */
-    const uint32_t *cuts;
+    const struct placements *placements;
     struct error error;
     atomic_bool cancel;
     atomic_bool is_made;
@@ -51,7 +51,7 @@ static void *make_plan(void *argument)
     const struct world_setup *setup = &replanning->drive->world->setup;
     const uint64_t one = 1;
     setpriority(PRIO_PROCESS, 0, PLANNING_NICE); /* of this thread alone */
-    replanning->cuts = setup->replan(setup->replan_context, &replanning->request, &replanning->error);
+    replanning->placements = setup->replan(setup->replan_context, &replanning->request, &replanning->error);
     atomic_store(&replanning->is_made, true);
     while (write(replanning->made_fd, &one, sizeof(one)) < 0 && errno == EINTR)
         ;
@@ -191,7 +191,7 @@ static void find_station_part(struct drive *drive, struct stream_run *stream)
     if (coming->last_cut == stream->layer_count)
         return;
     coming->station_part = workers_part(drive->world->workers, drive->scenario->models[stream->spec->model].model,
-                                        coming->last_cut, &is_new);
+                                        coming->way.order, coming->last_cut, &is_new);
     if (is_new)
         replanning->parts[replanning->part_count++] = coming->station_part;
 }
@@ -223,29 +223,31 @@ static void post_prepare(struct drive *drive)
 }
 
 /* What the plan means for a stream: nothing new, a placement that there is, or one that its nodes have to prepare. */
-static int place_stream(struct stream_run *stream, const uint32_t *cuts, uint32_t plan, struct error *error)
+static int place_stream(struct stream_run *stream, const uint32_t *order, const uint32_t *cuts, uint32_t plan,
+                        struct error *error)
 {
-    struct placement *known = placement_find(stream, cuts);
+    struct placement *known = placement_find(stream, order, cuts);
     if (stream->ended) /* all its tasks were started, or a node of its way was lost */
         return 0;
     if (known) {
         placement_take(stream, known, plan);
         return 0;
     }
-    stream->coming = placement_new(stream, cuts, plan, error);
+    stream->coming = placement_new(stream, order, cuts, plan, error);
     if (!stream->coming)
         return -1;
     find_station_part(stream->drive, stream);
     return 0;
 }
 
-static int prepare(struct drive *drive, const uint32_t *cuts, struct error *error)
+static int prepare(struct drive *drive, const struct placements *placements, struct error *error)
 {
+    const uint32_t *cuts = placements->cuts;
     drive->replanning->part_count = 0;
     for (uint32_t i = 0; i < drive->scenario->stream_count; i++) {
         struct stream_run *stream = &drive->streams[i];
         const uint32_t hop_count = stream->now->way.count;
-        if (place_stream(stream, cuts, drive->replanning->number, error))
+        if (place_stream(stream, placements_order(placements, i), cuts, drive->replanning->number, error))
             return -1;
         cuts += hop_count;
     }
@@ -269,7 +271,7 @@ static void on_made(evutil_socket_t fd, short what, void *context)
     end_thread(replanning);
     if (drive->over)
         return;
-    if (!replanning->cuts || prepare(drive, replanning->cuts, &replanning->error))
+    if (!replanning->placements || prepare(drive, replanning->placements, &replanning->error))
         drive_fail(drive, &replanning->error);
     else
         begin(drive);

@@ -15,9 +15,20 @@
 
 #define PROGRESS_EVERY 4096 /* tasks */
 
-/* Running sums of a profile, made once for all streams that share it. */
+/* An order, not the model's own, in which some plan has its layers run; a model has few of them. */
+struct known_order {
+    const uint32_t *layers; /* by place */
+    uint32_t number; /* from 1 */
+    const uint64_t *cut_bytes; /* by c */
+    struct known_order *next; /* of the model */
+};
+
+/* A profile in some order with its running sums, made once for all streams that share it. */
 struct sums {
-    const int64_t *layer_ns; /* key: as it was given */
+    struct sums_key {
+        const int64_t *source; /* the profile as it was given, or its sums in the model's own order */
+        const struct known_order *order; /* NULL: the model's own */
+    } key;
     int64_t *own_ns, *until_ns;
     UT_hash_handle hh;
 };
@@ -26,12 +37,14 @@ struct sim {
     struct world *world;
     const struct scenario *scenario;
     const int64_t *const *const *layer_ns; /* while deploying */
-    uint32_t *cuts;
+    struct flow_plan deployed;
     const struct world_sink *sink;
     struct arena arena;
     struct sums *sums;
-    const uint64_t **cut_bytes; /* by model */
-    struct flow_stream *streams;
+    const uint64_t **cut_bytes; /* by model, in its own order */
+    struct known_order **orders; /* by model, the newest first */
+    struct flow_stream *streams; /* in their models' own orders */
+    const struct flow_stream **ordered; /* by stream: in the other order that it had last; NULL: in none */
     struct link_spec *links;
     double *variation;
     struct flow *flow;
@@ -48,29 +61,53 @@ struct sim {
 
 /* ---- the scenario as the engine sees it */
 
-static const struct sums *sums_of(struct sim *sim, const int64_t *layer_ns, uint32_t layer_count)
+static struct sums *find_sums(const struct sim *sim, const int64_t *source, const struct known_order *order)
 {
+    const struct sums_key key = {source, order};
     struct sums *found;
-    HASH_FIND_PTR(sim->sums, &layer_ns, found);
-    if (found)
-        return found;
-    found = arena_new(&sim->arena, sizeof(*found));
-    found->layer_ns = layer_ns;
-    found->own_ns = arena_keep(&sim->arena, memory_copy(layer_ns, layer_count * sizeof(*layer_ns)));
-    found->until_ns = ARENA_ARRAY(&sim->arena, int64_t, layer_count + 1);
-    for (uint32_t i = 0; i < layer_count; i++)
-        found->until_ns[i + 1] = found->until_ns[i] + layer_ns[i];
-    HASH_ADD_PTR(sim->sums, layer_ns, found);
+    HASH_FIND(hh, sim->sums, &key, sizeof(key), found);
     return found;
 }
 
-static const uint64_t *cut_bytes_of(struct sim *sim, uint32_t index)
+/* Keeps the times of layers, by place, under that key. */
+static struct sums *add_sums(struct sim *sim, const int64_t *source, const struct known_order *order, int64_t *own_ns,
+                             uint32_t layer_count)
 {
-    const struct model *model = sim->scenario->models[index].model;
-    uint32_t layers = model_view(model)->layer_count;
-    uint64_t *bytes = ARENA_ARRAY(&sim->arena, uint64_t, layers + 1);
-    for (uint32_t c = 0; c <= layers; c++)
-        model_cut(model, c, &bytes[c], NULL);
+    struct sums *sums = arena_new(&sim->arena, sizeof(*sums));
+    sums->key = (struct sums_key){source, order};
+    sums->own_ns = arena_keep(&sim->arena, own_ns);
+    sums->until_ns = ARENA_ARRAY(&sim->arena, int64_t, layer_count + 1);
+    for (uint32_t i = 0; i < layer_count; i++)
+        sums->until_ns[i + 1] = sums->until_ns[i] + own_ns[i];
+    HASH_ADD(hh, sim->sums, key, sizeof(sums->key), sums);
+    return sums;
+}
+
+static const struct sums *sums_of(struct sim *sim, const int64_t *layer_ns, uint32_t layer_count)
+{
+    const struct sums *found = find_sums(sim, layer_ns, NULL);
+    return found ? found
+                 : add_sums(sim, layer_ns, NULL, memory_copy(layer_ns, layer_count * sizeof(*layer_ns)), layer_count);
+}
+
+/* What has these sums in the model's own order, in another one. */
+static const struct sums *reordered(struct sim *sim, const int64_t *until_ns, const struct known_order *order,
+                                    uint32_t layer_count)
+{
+    const struct sums *found = find_sums(sim, until_ns, order);
+    if (found)
+        return found;
+    int64_t *own_ns = NEW_ARRAY(int64_t, layer_count);
+    for (uint32_t place = 0; place < layer_count; place++)
+        own_ns[place] = until_ns[order->layers[place] + 1] - until_ns[order->layers[place]];
+    return add_sums(sim, until_ns, order, own_ns, layer_count);
+}
+
+static const uint64_t *cut_bytes_of(struct sim *sim, uint32_t model, const uint32_t *order)
+{
+    const struct napm_model *view = model_view(sim->scenario->models[model].model);
+    uint64_t *bytes = ARENA_ARRAY(&sim->arena, uint64_t, view->layer_count + 1);
+    order_cut_bytes(view, order, bytes);
     return bytes;
 }
 
@@ -100,7 +137,7 @@ static void make_stream(struct sim *sim, uint32_t index)
     const int64_t *const *batch_ns = sim->layer_ns[sim->scenario->node_count];
     uint32_t hops = scenario_way_length(sim->scenario, stream->device);
     if (!sim->cut_bytes[stream->model])
-        sim->cut_bytes[stream->model] = cut_bytes_of(sim, stream->model);
+        sim->cut_bytes[stream->model] = cut_bytes_of(sim, stream->model, NULL);
     sim->streams[index] = (struct flow_stream){
         .hops = hops_of(sim, stream, hops, layers),
         .hop_count = hops,
@@ -126,6 +163,8 @@ static void make_setup(struct sim *sim)
     const struct scenario *scenario = sim->scenario;
     sim->streams = ARENA_ARRAY(&sim->arena, struct flow_stream, scenario->stream_count);
     sim->cut_bytes = ARENA_ARRAY(&sim->arena, const uint64_t *, scenario->model_count);
+    sim->orders = ARENA_ARRAY(&sim->arena, struct known_order *, scenario->model_count);
+    sim->ordered = ARENA_ARRAY(&sim->arena, const struct flow_stream *, scenario->stream_count);
     for (uint32_t i = 0; i < scenario->stream_count; i++)
         make_stream(sim, i);
     sim->hops = ARENA_ARRAY(&sim->arena, struct task_hop, scenario->node_count); /* no way passes a node twice */
@@ -144,6 +183,64 @@ static void make_setup(struct sim *sim)
                                               .workers = scenario->nodes[scenario->station].workers,
                                               .seed = sim->world->setup.seed,
                                               .variation = sim->variation});
+}
+
+/* ---- plans as the engine sees them */
+
+static const struct known_order *know_order(struct sim *sim, uint32_t model, const uint32_t *layers)
+{
+    uint32_t count = model_view(sim->scenario->models[model].model)->layer_count;
+    struct known_order *known = sim->orders[model];
+    while (known && !order_same(known->layers, layers, 0, count))
+        known = known->next;
+    if (known)
+        return known;
+    known = ARENA_ARRAY(&sim->arena, struct known_order, 1);
+    known->layers = arena_keep(&sim->arena, memory_copy(layers, count * sizeof(*layers)));
+    known->number = sim->orders[model] ? sim->orders[model]->number + 1 : 1;
+    known->cut_bytes = cut_bytes_of(sim, model, layers);
+    known->next = sim->orders[model];
+    sim->orders[model] = known;
+    return known;
+}
+
+static const struct flow_stream *make_ordered(struct sim *sim, uint32_t index, const struct known_order *order)
+{
+    const struct flow_stream *own = &sim->streams[index];
+    struct flow_stream *stream = ARENA_ARRAY(&sim->arena, struct flow_stream, 1);
+    struct flow_hop *hops = ARENA_ARRAY(&sim->arena, struct flow_hop, own->hop_count);
+    const struct sums *station = reordered(sim, own->station_until_ns, order, own->layer_count);
+    for (uint32_t h = 0; h < own->hop_count; h++) {
+        hops[h] = own->hops[h];
+        hops[h].until_ns = reordered(sim, own->hops[h].until_ns, order, own->layer_count)->until_ns;
+    }
+    *stream = *own;
+    stream->hops = hops;
+    stream->order = order->number;
+    stream->station_layer_ns = station->own_ns;
+    stream->station_until_ns = station->until_ns;
+    if (own->batch_until_ns)
+        stream->batch_until_ns = reordered(sim, own->batch_until_ns, order, own->layer_count)->until_ns;
+    stream->cut_bytes = order->cut_bytes;
+    return stream;
+}
+
+/* The placement stays valid until the run is over. */
+static struct flow_plan make_plan(struct sim *sim, const struct placements *placements)
+{
+    struct flow_plan plan = {.cuts = placements->cuts};
+    const struct flow_stream **ordered =
+        placements->orders ? ARENA_ARRAY(&sim->arena, const struct flow_stream *, sim->scenario->stream_count) : NULL;
+    for (uint32_t i = 0; ordered && i < sim->scenario->stream_count; i++) {
+        if (!placements->orders[i])
+            continue;
+        const struct known_order *order = know_order(sim, sim->scenario->streams[i].model, placements->orders[i]);
+        if (!sim->ordered[i] || sim->ordered[i]->order != order->number)
+            sim->ordered[i] = make_ordered(sim, i, order);
+        ordered[i] = sim->ordered[i];
+    }
+    plan.ordered = ordered;
+    return plan;
 }
 
 static int open_plugins(struct sim *sim, struct error *error)
@@ -175,8 +272,9 @@ static int next_task(void *context, uint32_t stream, int64_t now_ns, int64_t *at
     return generator_next(&sim->generators[stream], now_ns, at_ns, error);
 }
 
-static void count_bytes(const struct flow_stream *stream, const struct flow_task *task, struct task_record *record)
+static void count_bytes(const struct flow_task *task, struct task_record *record)
 {
+    const struct flow_stream *stream = task->order;
     uint32_t first = task->cuts[0];
     if (first < stream->layer_count)
         record->up_bytes = stream->cut_bytes[first];
@@ -229,7 +327,7 @@ static int task_ended(void *context, const struct flow_task *task)
         .sending_j = sim->energy ? task->sending_j : -1,
     };
     fill_hops(sim, task, record);
-    count_bytes(&sim->streams[task->stream], task, record);
+    count_bytes(task, record);
     sim->sink->task(sim->sink->context, record);
     if (sim->sink->progress && ++sim->tasks_done % PROGRESS_EVERY == 0)
         sim->sink->progress(sim->sink->context, sim->tasks_done, sim->tasks_of);
@@ -274,10 +372,11 @@ static int replan(struct sim *sim, struct flow *flow, int64_t now_ns, struct err
     const struct plan_request request = {.number = sim->plan + 1, .at_ns = now_ns, .now = sim->changes};
     if (!setup->replan)
         return 0;
-    const uint32_t *cuts = setup->replan(setup->replan_context, &request, error);
-    if (!cuts)
+    const struct placements *placements = setup->replan(setup->replan_context, &request, error);
+    if (!placements)
         return -1;
-    flow_change_cuts(flow, cuts);
+    const struct flow_plan plan = make_plan(sim, placements);
+    flow_change_plan(flow, &plan);
     sim->plan++;
     return 0;
 }
@@ -333,7 +432,8 @@ static void close_plugins(struct sim *sim)
     sim->changes = NULL;
 }
 
-int sim_deploy(struct world *world, const uint32_t *cuts, const int64_t *const *const *layer_ns, struct error *error)
+int sim_deploy(struct world *world, const struct placements *placements, const int64_t *const *const *layer_ns,
+               struct error *error)
 {
     size_t count = 0;
     (void)error;
@@ -343,10 +443,11 @@ int sim_deploy(struct world *world, const uint32_t *cuts, const int64_t *const *
     sim->scenario = world->scenario;
     for (uint32_t i = 0; i < sim->scenario->stream_count; i++)
         count += scenario_way_length(sim->scenario, sim->scenario->streams[i].device);
-    sim->cuts = arena_keep(&sim->arena, memory_copy(cuts, count * sizeof(*cuts)));
     sim->layer_ns = layer_ns;
     make_setup(sim);
     sim->layer_ns = NULL;
+    sim->deployed = make_plan(sim, placements);
+    sim->deployed.cuts = arena_keep(&sim->arena, memory_copy(placements->cuts, count * sizeof(*placements->cuts)));
     return 0;
 }
 
@@ -374,7 +475,7 @@ int sim_drive(struct world *world, const struct world_sink *sink, struct error *
     sim->changes = changes_new(sim->scenario);
     int result = open_plugins(sim, &own);
     if (result == 0) {
-        result = flow_run(sim->flow, sim->cuts, sim->scheduler, &driver, world->setup.cancel, &own);
+        result = flow_run(sim->flow, &sim->deployed, sim->scheduler, &driver, world->setup.cancel, &own);
         sim->abandoning = true;
         if (result != 0)
             flow_abandon(sim->flow, own.text);

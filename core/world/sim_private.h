@@ -24,7 +24,8 @@ int sim_profile_batch(struct world *world, uint32_t model, uint32_t batch, int64
 int sim_profile(struct world *world, uint32_t node, uint32_t model, int64_t *layer_ns, struct error *error);
 
 /* ---- sim_drive.c: the tasks */
-int sim_deploy(struct world *world, const uint32_t *cuts, const int64_t *const *const *layer_ns, struct error *error);
+int sim_deploy(struct world *world, const struct placements *placements, const int64_t *const *const *layer_ns,
+               struct error *error);
 void sim_end(struct sim *sim);
 int sim_drive(struct world *world, const struct world_sink *sink, struct error *error);
 

@@ -54,6 +54,7 @@ struct place {
 struct worker_part {
     struct worker_part *next;
     const struct model *model;
+    const uint32_t *order;
     uint32_t cut, uses;
     atomic_uint engines_left; /* that have not heard yet that it was given up */
     struct place places[]; /* by worker */
@@ -195,7 +196,7 @@ static int prepare_part(struct engine *engine, struct worker_part *part, struct 
     struct place *place = &part->places[engine->worker->number];
     make_room(engine, part->model);
     if (prepared)
-        place->segment = compute_segment(prepared, part->cut, model_view(part->model)->layer_count, error);
+        place->segment = compute_segment(prepared, part->order, part->cut, model_view(part->model)->layer_count, error);
     return place->segment ? warm_up(engine, part->model, place->segment, error) : -1;
 }
 
@@ -541,17 +542,19 @@ void workers_post(struct workers *workers, uint32_t number, struct worker_item *
 
 /* ---- parts */
 
-struct worker_part *workers_part(struct workers *workers, const struct model *model, uint32_t cut, bool *is_new)
+struct worker_part *workers_part(struct workers *workers, const struct model *model, const uint32_t *order,
+                                 uint32_t cut, bool *is_new)
 {
     *is_new = false;
     for (struct worker_part *known = workers->parts; known; known = known->next)
-        if (known->model == model && known->cut == cut) {
+        if (known->model == model && known->order == order && known->cut == cut) {
             known->uses++;
             return known;
         }
     struct worker_part *part = memory_new(sizeof(*part) + workers->count * sizeof(part->places[0]));
     *is_new = true;
     part->model = model;
+    part->order = order;
     part->cut = cut;
     part->uses = 1;
     atomic_init(&part->engines_left, workers->count);

@@ -21,7 +21,7 @@ struct workers;
 
 enum work_kind { WORK_PROFILE, WORK_PREPARE, WORK_SLICE, WORK_GIVE_UP };
 
-struct worker_part; /* the layers of a model from a cut on, on every worker */
+struct worker_part; /* the layers of a model from a cut of an order on, on every worker */
 
 struct worker_item {
     enum work_kind kind;
@@ -67,10 +67,12 @@ void workers_close(struct workers *workers);
 void workers_cancel(struct workers *workers);
 
 /*
- * The part for a cut, which is one for all that ask for it; *is_new says that it has to be placed, and then prepared by
+ * The part for a cut of an order (NULL: the model's own), which is one for all that ask for it by the same pointers, and they
+ * stay valid until it is given up; *is_new says that it has to be placed, and then prepared by
  * every worker, before its first slice. Given up as often as it was asked for, it is freed once no worker is busy with it.
  */
-struct worker_part *workers_part(struct workers *workers, const struct model *model, uint32_t cut, bool *is_new);
+struct worker_part *workers_part(struct workers *workers, const struct model *model, const uint32_t *order,
+                                 uint32_t cut, bool *is_new);
 void workers_give_up(struct workers *workers, struct worker_part *part);
 /* Where new parts are to be: on engines that have nothing else to do, so that slices go on while they are prepared. */
 void workers_place(struct workers *workers, struct worker_part *const *parts, uint32_t count);

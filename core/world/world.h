@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "core/base/error.h"
+#include "core/model/order.h"
 #include "core/plugin/catalogue.h"
 #include "core/scenario/scenario.h"
 
@@ -34,7 +35,7 @@ struct task_record {
     enum task_status status;
     const char *cause; /* why it failed; valid during the call; NULL when ok */
     bool by_event; /* it failed because the scenario made a device leave: as planned */
-    uint32_t cut;
+    uint32_t cut; /* so many layers ran on its device */
     uint32_t plan; /* the run's plan that was in force for the stream at its start; 0: the first */
     bool warmup; /* one of the first tasks that do not count */
     int64_t started_ns; /* when it was due on its device */
@@ -117,10 +118,10 @@ struct world_setup {
     uint64_t seed; /* of this repetition */
     const atomic_bool *cancel; /* set by Ctrl-C: stop soon, in order */
     /*
-     * Makes a plan in mid-run: cuts as for deploy, valid until close, or NULL with the error set. Asked for by drive where
-     * the scenario wants that, perhaps from a thread of its own, for one plan after the other. NULL: the first plan stays.
+     * Makes a plan in mid-run: valid until close, or NULL with the error set. Asked for by drive where the scenario wants
+     * that, perhaps from a thread of its own, for one plan after the other. NULL: the first plan stays.
      */
-    const uint32_t *(*replan)(void *context, const struct plan_request *request, struct error *error);
+    const struct placements *(*replan)(void *context, const struct plan_request *request, struct error *error);
     void *replan_context;
 };
 
@@ -149,10 +150,10 @@ struct world_kind {
     int (*profile_batch)(struct world *world, uint32_t model, uint32_t batch, int64_t *layer_ns, struct error *error);
     int (*probe)(struct world *world, uint32_t link, struct link_report report[2], struct error *error);
     /*
-     * `layer_ns[node][model]` as profiled, with a row for batches as for planner_new, valid until close: station schedulers see these. Cuts by stream; where links
-     * lead over other devices, one for each device on the stream's way, as flow_run has them.
+     * `layer_ns[node][model]` as profiled, with a row for batches as for planner_new, valid until close: station schedulers
+     * see these.
      */
-    int (*deploy)(struct world *world, const uint32_t *cuts, const int64_t *const *const *layer_ns,
+    int (*deploy)(struct world *world, const struct placements *placements, const int64_t *const *const *layer_ns,
                   struct error *error);
     /*
      * Makes the tasks, runs them, and returns when all have ended: 0, or -1 where the run failed as a whole. A lost

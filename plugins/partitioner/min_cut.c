@@ -13,8 +13,8 @@
  *   layer  -> producer  infinite: what a layer on the device needs is made there
  * What does not depend on the set, the link's delay and the result's way back, is paid by every set but the whole model. So
  * the cut is sought with at least one layer at the station (with each last layer forced there, in turn), and the best is
- * compared with all-local. A platform may carry out only beginnings of the layer order: where the best set is none,
- * and the platform refuses it, the best of those is taken, and the log says what it costs.
+ * compared with all-local. Where the best set does not fit the memories, or is no beginning of the layer order and the
+ * platform is one that carries out no others, the best cut of the layer order is taken, and the log says what it costs.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +22,8 @@
 #include "cuts.h"
 #include "maxflow.h"
 #include "route.h"
+
+#define DOES_NOT_FIT "does not fit the memories"
 
 enum { SOURCE, SINK, FIRST_LAYER };
 
@@ -164,16 +166,18 @@ static uint32_t cut_of(const struct side *side, uint32_t layers)
     return c;
 }
 
-/* Does the platform take a set that is no cut of the layer order? Leaves it in the plan. */
+/* Puts a set that is no cut of the layer order into the plan; *why: what the platform has against it, or NULL. */
 static int32_t offer_set(const struct napm_problem *problem, const struct napm_evaluator *evaluator, uint32_t i,
-                         const struct side *side, struct napm_plan *plan, int *taken)
+                         const struct side *side, struct napm_plan *plan, const char **why)
 {
     struct napm_evaluation result = {.size = sizeof(result)};
     const struct napm_problem_stream *stream = problem->streams[i];
     for (uint32_t l = 0; l < stream->layer_count; l++)
         plan->node_of_layer[i][l] = side->on_device[l] ? stream->device : problem->station;
     int32_t status = evaluator->evaluate(evaluator, plan, &result);
-    *taken = status == NAPM_OK && result.feasible;
+    *why = status == NAPM_ERR_INVALID ? "is no cut of the layer order, which alone this platform carries out"
+           : status == NAPM_OK && !result.feasible ? DOES_NOT_FIT
+                                                   : NULL;
     return status == NAPM_ERR_INVALID ? NAPM_OK : status;
 }
 
@@ -199,17 +203,17 @@ static int32_t place(const struct napm_host *host, const struct napm_problem *pr
                      struct napm_plan *plan)
 {
     uint32_t c = cut_of(best, problem->streams[i]->layer_count);
-    int taken = 0;
+    const char *why = NULL;
     if (c == NAPM_NONE) {
-        int32_t status = offer_set(problem, evaluator, i, best, plan, &taken);
+        int32_t status = offer_set(problem, evaluator, i, best, plan, &why);
         if (status < 0)
             host->set_error(host, status == NAPM_ERR_CANCELLED ? "stopped" : "a plan could not be evaluated");
-        if (status < 0 || taken)
+        if (status < 0 || !why)
             return status;
-        return settle_for_cut(host, problem, evaluator, i, best->delay_ns, "is no cut of the layer order", plan);
+        return settle_for_cut(host, problem, evaluator, i, best->delay_ns, why, plan);
     }
     if (evaluator->isolated_ns(evaluator, i, c) == INFINITY)
-        return settle_for_cut(host, problem, evaluator, i, best->delay_ns, "does not fit the memories", plan);
+        return settle_for_cut(host, problem, evaluator, i, best->delay_ns, DOES_NOT_FIT, plan);
     napm_plan_set_cut(problem, plan, i, c);
     return NAPM_OK;
 }

@@ -125,7 +125,7 @@ static struct result run(struct catalogue *catalogue, const struct model *model,
     }
     const struct flow_driver driver = {.context = &bench, .next = next_task, .ended = task_ended};
     int64_t began_ns = clock_now_ns();
-    must(flow_run(bench.flow, cuts, scheduler, &driver, NULL, &error), &error);
+    must(flow_run(bench.flow, &(struct flow_plan){.cuts = cuts}, scheduler, &driver, NULL, &error), &error);
     struct result result = {.took_s = (double)(clock_now_ns() - began_ns) / 1e9,
                             .mean_ns = bench.delay_sum_ns / (double)bench.ended,
                             .events = flow_events(bench.flow),

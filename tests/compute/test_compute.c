@@ -144,7 +144,7 @@ static void run_segment(struct compute_model *prepared, uint32_t first, uint32_t
                         const void **outputs, struct compute_execution **used)
 {
     struct error error = {0};
-    struct compute_segment *segment = compute_segment(prepared, first, last, &error);
+    struct compute_segment *segment = compute_segment(prepared, NULL, first, last, &error);
     if (!segment)
         fail_msg("%s", error.text);
     *used = compute_execution_take(segment, &error);
@@ -189,9 +189,9 @@ static void test_segments_are_shared_and_executions_come_back(void **state)
     struct error error = {0};
     struct compute *compute = open_reference(bench, 1, NULL);
     struct compute_model *prepared = compute_prepare(compute, bench->model, &error);
-    struct compute_segment *one = compute_segment(prepared, 1, bench->layers, &error);
-    assert_ptr_equal(compute_segment(prepared, 1, bench->layers, &error), one);
-    assert_ptr_not_equal(compute_segment(prepared, 2, bench->layers, &error), one);
+    struct compute_segment *one = compute_segment(prepared, NULL, 1, bench->layers, &error);
+    assert_ptr_equal(compute_segment(prepared, NULL, 1, bench->layers, &error), one);
+    assert_ptr_not_equal(compute_segment(prepared, NULL, 2, bench->layers, &error), one);
     struct compute_execution *first = compute_execution_take(one, &error);
     struct compute_execution *second = compute_execution_take(one, &error);
     assert_ptr_not_equal(first, second);
@@ -209,16 +209,16 @@ static void test_a_segment_goes_when_all_have_given_it_up(void **state)
     struct error error = {0};
     struct compute *compute = open_reference(bench, 1, NULL);
     struct compute_model *prepared = compute_prepare(compute, bench->model, &error);
-    struct compute_segment *one = compute_segment(prepared, 1, bench->layers, &error);
-    struct compute_segment *other = compute_segment(prepared, 2, bench->layers, &error);
+    struct compute_segment *one = compute_segment(prepared, NULL, 1, bench->layers, &error);
+    struct compute_segment *other = compute_segment(prepared, NULL, 2, bench->layers, &error);
     compute_execution_put(compute_execution_take(one, &error));
-    assert_ptr_equal(compute_segment(prepared, 1, bench->layers, &error), one);
+    assert_ptr_equal(compute_segment(prepared, NULL, 1, bench->layers, &error), one);
     compute_segment_give_up(one);
-    assert_ptr_equal(compute_segment(prepared, 1, bench->layers, &error), one); /* it was asked for twice */
+    assert_ptr_equal(compute_segment(prepared, NULL, 1, bench->layers, &error), one); /* it was asked for twice */
     compute_segment_give_up(one);
     compute_segment_give_up(one); /* the sanitizers see that it is freed, and only once */
-    assert_ptr_equal(compute_segment(prepared, 2, bench->layers, &error), other);
-    assert_non_null(compute_segment(prepared, 1, bench->layers, &error));
+    assert_ptr_equal(compute_segment(prepared, NULL, 2, bench->layers, &error), other);
+    assert_non_null(compute_segment(prepared, NULL, 1, bench->layers, &error));
     compute_close(compute);
 }
 
@@ -261,7 +261,7 @@ static void test_a_batch_gives_what_each_task_gives_alone_bit_for_bit(void **sta
             continue; /* a build without oneDNN */
         struct compute *compute = open_backend(bench, backends[b], 1, NULL);
         struct compute_model *prepared = compute_prepare(compute, bench->model, &error);
-        struct compute_segment *segment = compute_segment(prepared, 0, bench->layers, &error);
+        struct compute_segment *segment = compute_segment(prepared, NULL, 0, bench->layers, &error);
         for (uint32_t i = 0; i < BATCH; i++) {
             assert_int_equal(tensor_read("random", view->tensors[view->inputs[0]], i + 1, &inputs[i], &error), 0);
             const void *const input[] = {inputs[i].data};
@@ -350,7 +350,7 @@ static void test_a_backend_that_gives_no_outputs_misbehaves(void **state)
     struct compute_model *prepared = compute_prepare(compute, bench->model, &error);
     assert_non_null(prepared);
     struct compute_execution *execution =
-        compute_execution_take(compute_segment(prepared, 0, bench->layers, &error), &error);
+        compute_execution_take(compute_segment(prepared, NULL, 0, bench->layers, &error), &error);
     const void *const inputs[] = {input.data};
     assert_int_equal(compute_start(execution, inputs, &error), 0);
     assert_int_equal(compute_run(execution, bench->layers, NULL, &error), 0);

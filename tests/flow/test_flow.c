@@ -112,7 +112,7 @@ static void run(struct trial *trial, const uint32_t *cuts)
     struct instance *scheduler =
         builtin_instance(catalogue, NAPM_KIND_SCHEDULER, trial->scheduler ? trial->scheduler : "fifo", NULL, 1, &error);
     const struct flow_driver driver = {trial, next_task, task_ended, change_ns, change, NULL, NULL};
-    if (!scheduler || flow_run(flow, cuts, scheduler, &driver, NULL, &error) != 0)
+    if (!scheduler || flow_run(flow, &(struct flow_plan){.cuts = cuts}, scheduler, &driver, NULL, &error) != 0)
         fail_msg("%s", error.text);
     for (uint32_t i = 0; i < trial->ended_count; i++) {
         const struct flow_task *task = &trial->ended[i];
@@ -262,7 +262,7 @@ static void a_slower_node_takes_longer_for_the_rest(void **state)
 static int new_cuts(struct flow *flow)
 {
     static const uint32_t cuts[] = {3, 3};
-    flow_change_cuts(flow, cuts);
+    flow_change_plan(flow, &(struct flow_plan){.cuts = cuts});
     return 0;
 }
 

@@ -5,7 +5,7 @@
 . "$top_srcdir/tests/tap.sh"
 
 cp "$top_srcdir"/examples/*.cfg "$top_srcdir"/examples/*.csv "$work"
-for model in alexnet-cifar10 mobilenetv2 tiny-cnn tiny-resnet; do
+for model in alexnet-cifar10 mobilenetv2 tiny-cnn tiny-inception tiny-resnet; do
     check "the zoo makes $model" napm model new $model -o "$work/$model.onnx"
 done
 

@@ -258,7 +258,7 @@ static struct best try_all(uint64_t seed, uint32_t layers)
         for (c[1] = 0; c[1] <= most[1]; c[1]++)
             for (c[2] = 0; c[2] <= most[2]; c[2]++) {
                 struct napm_evaluation result = {.size = sizeof(result)};
-                assert_int_equal(evaluator_predict(evaluator, c, &result, &error), 0);
+                assert_int_equal(evaluator_predict(evaluator, &(struct placements){.cuts = c}, &result, &error), 0);
                 if (result.total_ns < best.total_ns)
                     best.total_ns = result.total_ns;
                 if (result.variance_ns2 < best.variance_ns2)

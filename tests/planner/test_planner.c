@@ -40,7 +40,7 @@ static struct napm_evaluation evaluate(const struct make *make, const uint32_t *
     struct problem *problem = make_problem(make);
     struct evaluator *evaluator = evaluator_new(problem, catalogue, NULL, &error);
     struct napm_evaluation result = {.size = sizeof(result), .phases = phases};
-    if (!evaluator || evaluator_predict(evaluator, cuts, &result, &error) != 0)
+    if (!evaluator || evaluator_predict(evaluator, &(struct placements){.cuts = cuts}, &result, &error) != 0)
         fail_msg("%s", error.text);
     evaluator_free(evaluator);
     problem_free(problem);
@@ -91,7 +91,7 @@ static void the_isolated_delay_is_the_mean_of_a_stream_alone_also_with_jitter_an
     assert_non_null(evaluator);
     for (uint32_t c = 0; c <= 3; c++) {
         struct napm_evaluation result = {.size = sizeof(result)};
-        assert_int_equal(evaluator_predict(evaluator, &c, &result, &error), 0);
+        assert_int_equal(evaluator_predict(evaluator, &(struct placements){.cuts = &c}, &result, &error), 0);
         assert_ns(result.mean_ns, evaluator_table(evaluator)->isolated_ns(evaluator_table(evaluator), 0, c));
     }
     evaluator_free(evaluator);
@@ -264,8 +264,9 @@ static void placements_on_the_way_are_read_as_cuts_and_others_are_none(void **st
         {{0, 2, 2}, 0, {1, 1}}, {{1, 0, 2}, -1, {0}},   {{2, 2, 1}, -1, {0}},   {{0, 7, 2}, -1, {0}},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        uint32_t cuts[2];
-        assert_int_equal(evaluator_read_way(&problem->view, 0, cases[i].row, cuts), cases[i].status);
+        uint32_t cuts[2], order[3];
+        struct order_fault fault;
+        assert_int_equal(evaluator_read_way(&problem->view, 0, cases[i].row, order, cuts, &fault), cases[i].status);
         if (cases[i].status == 0)
             assert_memory_equal(cuts, cases[i].cuts, sizeof(cuts));
     }
@@ -389,7 +390,7 @@ static void no_stream_is_faster_than_in_isolation(void **state)
         for (uint32_t i = 0; i < problem->view.stream_count; i++)
             cuts[i] = (uint32_t)(seed * 7 + i * 3) % (problem->view.streams[i]->layer_count + 1);
         struct napm_evaluation result = {.size = sizeof(result), .phases = phases};
-        assert_int_equal(evaluator_predict(evaluator, cuts, &result, &error), 0);
+        assert_int_equal(evaluator_predict(evaluator, &(struct placements){.cuts = cuts}, &result, &error), 0);
         for (uint32_t i = 0; i < problem->view.stream_count; i++) {
             const struct napm_phases *p = &phases[i];
             double mean_ns = p->local_ns + p->transmit_ns + p->queue_ns + p->remote_ns + p->return_ns;
@@ -414,9 +415,9 @@ static void the_same_plan_gives_the_same_answer_to_the_last_bit(void **state)
         for (uint32_t i = 0; i < problem->view.stream_count; i++)
             others[i] = problem->view.streams[i]->layer_count / 2;
         struct napm_evaluation first = {.size = sizeof(first)}, second = first, between = first;
-        assert_int_equal(evaluator_predict(evaluator, cuts, &first, &error), 0);
-        assert_int_equal(evaluator_predict(evaluator, others, &between, &error), 0);
-        assert_int_equal(evaluator_predict(evaluator, cuts, &second, &error), 0);
+        assert_int_equal(evaluator_predict(evaluator, &(struct placements){.cuts = cuts}, &first, &error), 0);
+        assert_int_equal(evaluator_predict(evaluator, &(struct placements){.cuts = others}, &between, &error), 0);
+        assert_int_equal(evaluator_predict(evaluator, &(struct placements){.cuts = cuts}, &second, &error), 0);
         assert_memory_equal(&first, &second, sizeof(first));
         evaluator_free(evaluator);
         problem_free(problem);
@@ -477,7 +478,7 @@ static void a_caller_of_an_older_size_gets_only_what_it_has_room_for(void **stat
     memset(&result, 0x5a, sizeof(result));
     result.size = offsetof(struct napm_evaluation, variance_ns2);
     result.phases = NULL;
-    assert_int_equal(evaluator_predict(evaluator, cuts, &result, &error), 0);
+    assert_int_equal(evaluator_predict(evaluator, &(struct placements){.cuts = cuts}, &result, &error), 0);
     assert_int_equal(result.size, offsetof(struct napm_evaluation, variance_ns2));
     assert_true(result.mean_ns > 0);
     assert_int_equal(((const unsigned char *)&result.variance_ns2)[0], 0x5a);
@@ -516,7 +517,8 @@ static uint32_t overfull(uint64_t station_bytes, uint64_t device_bytes, uint32_t
     struct problem *problem;
     uint64_t need;
     struct evaluator *evaluator = open_memory(station_bytes, device_bytes, second_model, &problem);
-    uint32_t node = evaluator_find_overfull(evaluator, (uint32_t[]){first, second}, &need);
+    uint32_t node =
+        evaluator_find_overfull(evaluator, &(struct placements){.cuts = (uint32_t[]){first, second}}, &need);
     evaluator_free(evaluator);
     problem_free(problem);
     return node;

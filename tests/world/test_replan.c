@@ -40,6 +40,9 @@
 /* The plans that the test wants, one after the other and then from the beginning; `cuts` for all streams together. */
 static uint32_t plans[8][MOST_CUTS], plan_count;
 static uint32_t made[256][MOST_CUTS]; /* by the plan's number */
+static struct placements placements[256]; /* with these cuts */
+static const uint32_t *wanted_orders[8][2]; /* by plan and stream; NULL: the model's own */
+static const char *model = "tiny-cnn";
 static atomic_uint asked;
 static int64_t planning_ns;
 
@@ -47,29 +50,38 @@ static void want(uint32_t count, const uint32_t (*wanted)[MOST_CUTS])
 {
     memset(made, 0, sizeof(made));
     memcpy(plans, wanted, count * sizeof(*wanted));
+    memset(wanted_orders, 0, sizeof(wanted_orders));
+    model = "tiny-cnn";
     plan_count = count;
     planning_ns = 0;
     atomic_store(&asked, 0);
 }
 
-static const uint32_t *replan(void *context, const struct plan_request *request, struct error *error)
+static const struct placements *replan(void *context, const struct plan_request *request, struct error *error)
 {
     (void)context;
     (void)error;
     assert(request->number > 0 && request->number < 256 && request->cancel);
     if (planning_ns)
         clock_sleep_until_ns(clock_now_ns() + planning_ns);
-    memcpy(made[request->number], plans[(request->number - 1) % plan_count], sizeof(made[0]));
+    uint32_t wanted = (request->number - 1) % plan_count;
+    memcpy(made[request->number], plans[wanted], sizeof(made[0]));
+    placements[request->number] = (struct placements){made[request->number], wanted_orders[wanted]};
     atomic_store(&asked, request->number);
-    return made[request->number];
+    return &placements[request->number];
+}
+
+static int deploy(struct trial *trial, const uint32_t *cuts, struct error *error)
+{
+    return trial_deploy(trial, &(struct placements){.cuts = cuts}, error);
 }
 
 static void run(struct trial *trial, const char *scenario, const uint32_t *first, struct error *error, int expected)
 {
     memcpy(made[0], first, sizeof(made[0]));
-    trial_make(trial, "tiny-cnn", scenario);
+    trial_make(trial, model, scenario);
     trial->replan = replan;
-    int status = trial_open(trial, error) || trial_deploy(trial, first, error) || trial_drive(trial, error) ? -1 : 0;
+    int status = trial_open(trial, error) || deploy(trial, first, error) || trial_drive(trial, error) ? -1 : 0;
     if (status != expected)
         fail_msg("%d: %s", status, error->text);
 }
@@ -150,6 +162,30 @@ static void test_streams_change_apart_and_share_parts(void **state)
     assert_no_children();
 }
 
+/* From cuts to sets and back, between sets of equally many layers, and the same set again. */
+static void test_sets_of_layers_change_and_results_do_not(void **state)
+{
+    static const uint32_t narrow[] = {0, 1, 2, 4, 6, 7, 3, 5, 8, 9, 10, 11, 12};
+    static const uint32_t other[] = {0, 1, 4, 6, 2, 3, 5, 7, 8, 9, 10, 11, 12};
+    struct trial trial;
+    struct error error = {0};
+    const uint32_t first[MOST_CUTS] = {4, 6}, at[] = {0, 1};
+    (void)state;
+    want(5, (const uint32_t[][MOST_CUTS]){{6, 6}, {4, 6}, {4, 4}, {6, 0}, {4, 13}});
+    model = "tiny-inception";
+    wanted_orders[0][0] = wanted_orders[0][1] = narrow;
+    wanted_orders[1][0] = other;
+    wanted_orders[2][0] = narrow; /* as many layers as before, and others */
+    wanted_orders[2][1] = other;
+    wanted_orders[3][0] = narrow;
+    run(&trial, HEAD("\"reference\"") TWO_DEVICES STREAM("pi", 150, "6ms") REPLAN("80ms"), first, &error, 0);
+    assert_tasks(&trial, 300, at);
+    assert_taken(&trial);
+    assert_true(trial.taken.count >= 8);
+    trial_end(&trial);
+    assert_no_children();
+}
+
 static void test_every_node_of_a_way_changes(void **state)
 {
     struct trial trial;
@@ -207,13 +243,13 @@ static void test_a_plan_that_changes_nothing_is_in_force_at_once(void **state)
 
 /* ---- faults */
 
-static const uint32_t *replan_and_kill(void *context, const struct plan_request *request, struct error *error)
+static const struct placements *replan_and_kill(void *context, const struct plan_request *request, struct error *error)
 {
     const struct trial *trial = context;
-    const uint32_t *cuts = replan(context, request, error);
+    const struct placements *planned = replan(context, request, error);
     if (request->number == 1)
         kill((pid_t)trial->kind->facts(trial->world, 1)->pid, SIGKILL);
-    return cuts;
+    return planned;
 }
 
 static void test_a_node_that_dies_meanwhile_holds_no_other_up(void **state)
@@ -228,7 +264,7 @@ static void test_a_node_that_dies_meanwhile_holds_no_other_up(void **state)
     trial_make(&trial, "tiny-cnn",
                HEAD("\"failing\"; pack = \"100ms\"") TWO_DEVICES STREAM("pi", 200, "5ms") REPLAN("150ms"));
     trial.replan = replan_and_kill;
-    if (trial_open(&trial, &error) || trial_deploy(&trial, first, &error) || trial_drive(&trial, &error))
+    if (trial_open(&trial, &error) || deploy(&trial, first, &error) || trial_drive(&trial, &error))
         fail_msg("%s", error.text);
     for (size_t i = 0; i < trial.tasks.count; i++) {
         const struct task_record *record = &trial.tasks.items[i].record;
@@ -245,7 +281,7 @@ static void test_a_node_that_dies_meanwhile_holds_no_other_up(void **state)
     assert_no_children();
 }
 
-static const uint32_t *fail_to_plan(void *context, const struct plan_request *request, struct error *error)
+static const struct placements *fail_to_plan(void *context, const struct plan_request *request, struct error *error)
 {
     (void)context;
     (void)request;
@@ -261,7 +297,7 @@ static void test_a_plan_that_fails_ends_the_run(void **state)
     (void)state;
     trial_make(&trial, "tiny-cnn", HEAD("\"reference\"") ONE_DEVICE STREAM("pi", 400, "5ms") REPLAN("50ms"));
     trial.replan = fail_to_plan;
-    assert_int_equal(trial_open(&trial, &error) || trial_deploy(&trial, first, &error), 0);
+    assert_int_equal(trial_open(&trial, &error) || deploy(&trial, first, &error), 0);
     assert_int_equal(trial_drive(&trial, &error), -1);
     assert_string_equal(error.text, "no idea");
     assert_true(trial_count(&trial, TASK_OK) < 400);
@@ -303,7 +339,7 @@ static void test_a_part_that_cannot_be_prepared_ends_the_run(void **state)
     assert_no_children();
 }
 
-static const uint32_t *cancel_and_wait(void *context, const struct plan_request *request, struct error *error)
+static const struct placements *cancel_and_wait(void *context, const struct plan_request *request, struct error *error)
 {
     struct trial *trial = context;
     atomic_store(&trial->cancel, true);
@@ -321,7 +357,7 @@ static void test_a_run_can_be_stopped_while_a_plan_is_made(void **state)
     (void)state;
     trial_make(&trial, "tiny-cnn", HEAD("\"reference\"") ONE_DEVICE STREAM("pi", 2000, "5ms") REPLAN("50ms"));
     trial.replan = cancel_and_wait;
-    assert_int_equal(trial_open(&trial, &error) || trial_deploy(&trial, first, &error), 0);
+    assert_int_equal(trial_open(&trial, &error) || deploy(&trial, first, &error), 0);
     assert_int_equal(trial_drive(&trial, &error), -1);
     assert_int_equal(error.kind, ERROR_CANCELLED);
     assert_non_null(strstr(error.text, "stopped by the user"));
@@ -344,7 +380,7 @@ static void test_a_run_may_end_while_a_plan_is_prepared(void **state)
     assert_no_children();
 }
 
-static const uint32_t *keep_conditions(void *context, const struct plan_request *request, struct error *error)
+static const struct placements *keep_conditions(void *context, const struct plan_request *request, struct error *error)
 {
     (void)context;
     (void)error;
@@ -352,7 +388,8 @@ static const uint32_t *keep_conditions(void *context, const struct plan_request 
     assert(changes_link(request->now, 0)[LINK_UP].bytes_per_s == 125000); /* 1 Mbit/s */
     assert(changes_speed(request->now, 1) == 1);
     atomic_fetch_add(&asked, 1);
-    return made[0];
+    placements[0] = (struct placements){.cuts = made[0]};
+    return &placements[0];
 }
 
 static void test_a_plan_is_made_for_the_conditions_of_its_moment(void **state)
@@ -370,7 +407,7 @@ static void test_a_plan_is_made_for_the_conditions_of_its_moment(void **state)
                                          "5ms") "events = ( { at = \"100ms\"; link = \"pi\"; rate = \"1Mbit\"; } );\n"
                                                 "replan = { on_change = true; };\n");
     trial.replan = keep_conditions;
-    if (trial_open(&trial, &error) || trial_deploy(&trial, first, &error) || trial_drive(&trial, &error))
+    if (trial_open(&trial, &error) || deploy(&trial, first, &error) || trial_drive(&trial, &error))
         fail_msg("%s", error.text);
     assert_int_equal(atomic_load(&asked), 1);
     assert_int_equal(trial.taken.count, 1);
@@ -382,6 +419,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tasks_change_their_cut_and_not_their_result),
         cmocka_unit_test(test_streams_change_apart_and_share_parts),
+        cmocka_unit_test(test_sets_of_layers_change_and_results_do_not),
         cmocka_unit_test(test_every_node_of_a_way_changes),
         cmocka_unit_test(test_tasks_go_on_while_a_plan_is_made_and_prepared),
         cmocka_unit_test(test_a_plan_that_changes_nothing_is_in_force_at_once),

@@ -38,7 +38,8 @@ static uint32_t layers_of(const struct trial *trial)
 static void run(struct trial *trial, const uint32_t *cuts)
 {
     struct error error = {0};
-    if (trial_open(trial, &error) || trial_deploy(trial, cuts, &error) || trial_drive(trial, &error))
+    if (trial_open(trial, &error) || trial_deploy(trial, &(struct placements){.cuts = cuts}, &error) ||
+        trial_drive(trial, &error))
         fail_msg("%s", error.text);
 }
 
@@ -118,6 +119,46 @@ static void schedulers_make_jobs_wait_as_by_hand(void **state)
     trial_end(&trial);
     check_waiting("fifo", layers - 1, layers, layers + 1);
     check_waiting("sjf", layers - 1, layers + 1, 1);
+}
+
+/* The stem and the beginnings of both branches on the device; the relay has the pool branch; the rest at the station. */
+static const uint32_t set_order[] = {0, 1, 2, 4, 6, 7, 3, 5, 8, 9, 10, 11, 12};
+
+static void a_set_of_layers_takes_its_tensors_over_the_way_as_by_hand(void **state)
+{
+    (void)state;
+    struct trial trial;
+    struct error error = {0};
+    const uint32_t cuts[] = {4, 6, 0}, *const orders[] = {set_order, NULL};
+    char *text = text_format(
+        "%snodes = ( { name = \"station\"; role = \"station\"; }, { name = \"cam\"; }, { name = \"hub\"; } );\n"
+        "links = ( { from = \"cam\"; to = \"hub\"; rate = \"8Mbit\"; }, { from = \"hub\"; rate = \"8Mbit\"; } );\n"
+        "streams = ( { device = \"cam\"; model = \"model.onnx\"; tasks = 2; arrivals = { plugin = \"periodic\"; period "
+        "= \"1s\"; }; result = \"stay\"; },\n"
+        "  { device = \"hub\"; model = \"model.onnx\"; tasks = 1; arrivals = { plugin = \"periodic\"; period = \"1s\"; "
+        "offset = \"500ms\"; }; result = \"stay\"; } );\n"
+        "scheduler = { plugin = \"fifo\"; };\n",
+        head);
+    trial_make(&trial, "tiny-inception", text);
+    trial.kind = world_find("sim", &error);
+    if (trial_open(&trial, &error) ||
+        trial_deploy(&trial, &(struct placements){.cuts = cuts, .orders = orders}, &error) ||
+        trial_drive(&trial, &error))
+        fail_msg("%s", error.text);
+    /* Up from the cam: the pool's 16 KiB and 1 KiB of each narrowed branch; from the hub: 1 KiB of each branch. */
+    const int64_t up_bytes = 18 << 10, on_bytes = 3 << 10;
+    for (uint64_t number = 0; number < 2; number++) {
+        const struct task_record *record = &task_of(&trial, 0, number)->record;
+        assert_int_equal(record->cut, 4);
+        assert_int_equal(record->up_bytes, up_bytes);
+        assert_int_equal(record->phase_ns[PHASE_LOCAL], 4 * (int64_t)MS);
+        assert_int_equal(record->phase_ns[PHASE_TRANSMIT], (up_bytes + on_bytes) * 1000);
+        assert_int_equal(record->phase_ns[PHASE_REMOTE], 9 * (int64_t)MS);
+        assert_int_equal(record->phase_ns[PHASE_QUEUE], 0);
+    }
+    assert_int_equal(task_of(&trial, 1, 0)->record.up_bytes, 12 << 10); /* the other stream has its model's own order */
+    trial_end(&trial);
+    free(text);
 }
 
 static void assert_same(const struct trial_task *a, const struct trial_task *b)
@@ -223,6 +264,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tandem_of_queues_has_the_sojourn_times_of_theory),
+        cmocka_unit_test(a_set_of_layers_takes_its_tensors_over_the_way_as_by_hand),
         cmocka_unit_test(schedulers_make_jobs_wait_as_by_hand),
         cmocka_unit_test(equal_seeds_give_equal_rows),
         cmocka_unit_test(what_the_scenario_changes_is_seen_in_the_tasks),

@@ -260,7 +260,8 @@ static void run_chain(struct trial *trial, const char *scenario, uint32_t first,
     struct error error = {0};
     const uint32_t cuts[] = {first, second, second}; /* the watch's two hops, the phone's one */
     trial_make(trial, "tiny-cnn", scenario);
-    if (trial_open(trial, &error) || trial_deploy(trial, cuts, &error) || trial_drive(trial, &error))
+    if (trial_open(trial, &error) || trial_deploy(trial, &(struct placements){.cuts = cuts}, &error) ||
+        trial_drive(trial, &error))
         fail_msg("cuts %u, %u: %s", first, second, error.text);
 }
 
@@ -321,6 +322,52 @@ static void test_every_pair_of_cuts_gives_the_same_result(void **state)
     assert_no_children();
 }
 
+/* Every layer has its own time, wherever it ran. */
+static void note_layer_times(struct trial *trial, const struct task_record *record)
+{
+    (void)trial;
+    for (uint32_t layer = 0; layer < record->layer_count; layer++)
+        assert_true(record->layer_ns[layer] > 0);
+}
+
+/* Sets of layers on the watch and the phone that no cut of the layer order gives, and the whole at one place. */
+static void test_sets_of_layers_give_the_same_result(void **state)
+{
+    static const uint32_t order[] = {0, 1, 2, 4, 6, 7, 3, 5, 8, 9, 10, 11, 12};
+    static const uint32_t other[] = {0, 1, 4, 6, 2, 3, 5, 7, 8, 9, 10, 11, 12};
+    static const struct {
+        const uint32_t *watch, *phone;
+        uint32_t cuts[3];
+    } placements[] = {
+        {NULL, NULL, {0, 0, 0}},   {order, NULL, {4, 6, 13}},  {order, other, {6, 6, 4}},
+        {other, order, {0, 4, 4}}, {other, other, {4, 13, 4}},
+    };
+    uint64_t digest = 0;
+    (void)state;
+    for (size_t k = 0; k < sizeof(placements) / sizeof(placements[0]); k++) {
+        struct trial trial;
+        struct error error = {0};
+        const uint32_t *const orders[] = {placements[k].watch, placements[k].phone};
+        trial_make(&trial, "tiny-inception", HEAD CHAIN CHAIN_STREAMS(3, "return"));
+        trial.on_task = note_layer_times;
+        if (trial_open(&trial, &error) ||
+            trial_deploy(&trial, &(struct placements){.cuts = placements[k].cuts, .orders = orders}, &error) ||
+            trial_drive(&trial, &error))
+            fail_msg("placement %zu: %s", k, error.text);
+        assert_int_equal(trial_count(&trial, TASK_OK), 6);
+        assert_phases_add_up(&trial);
+        for (size_t i = 0; i < trial.tasks.count; i++) {
+            const struct task_record *record = &trial.tasks.items[i].record;
+            digest = digest ? digest : record->output_digest;
+            assert_int_equal(record->output_digest, digest);
+            assert_int_equal(record->cut, placements[k].cuts[record->stream == 0 ? 0 : 2]);
+        }
+        trial_end(&trial);
+    }
+    assert_true(digest != 0);
+    assert_no_children();
+}
+
 static void test_a_result_made_on_the_way_stays_or_goes_up_as_asked(void **state)
 {
     struct trial trial;
@@ -361,7 +408,7 @@ static void test_a_killed_node_on_the_way_fails_what_passes_it(void **state)
     const uint32_t cuts[] = {1, 3, 2};
     trial.on_task = kill_agent_of_node_1;
     assert_int_equal(trial_open(&trial, &error), 0);
-    assert_int_equal(trial_deploy(&trial, cuts, &error), 0);
+    assert_int_equal(trial_deploy(&trial, &(struct placements){.cuts = cuts}, &error), 0);
     assert_int_equal(trial_drive(&trial, &error), 0);
     size_t good[2] = {0}, failed[2] = {0};
     for (size_t i = 0; i < trial.tasks.count; i++) {
@@ -547,7 +594,7 @@ static void test_strangers_are_refused_and_the_run_goes_on(void **state)
     trial_make(&trial, "tiny-cnn", HEAD ONE_DEVICE STREAM(50, ""));
     const uint32_t cuts[] = {1};
     assert_int_equal(trial_open(&trial, &error), 0);
-    assert_int_equal(trial_deploy(&trial, cuts, &error), 0);
+    assert_int_equal(trial_deploy(&trial, &(struct placements){.cuts = cuts}, &error), 0);
     int liar = connect_to(find_own_listener()), talker = connect_to(find_own_listener());
     uint8_t wrong[FRAME_SECRET_BYTES] = {1, 2, 3};
     const void *content = wrong;
@@ -577,7 +624,7 @@ static void play_controller(struct trial *trial, int tell_fd)
 {
     struct error error = {0};
     const uint32_t cuts[] = {1};
-    if (trial_open(trial, &error) || trial_deploy(trial, cuts, &error))
+    if (trial_open(trial, &error) || trial_deploy(trial, &(struct placements){.cuts = cuts}, &error))
         _exit(1);
     pid_t agent = (pid_t)trial->kind->facts(trial->world, 1)->pid;
     if (write(tell_fd, &agent, sizeof(agent)) != sizeof(agent))
@@ -893,6 +940,7 @@ int main(void)
         cmocka_unit_test(test_a_profile_has_a_time_for_every_layer),
         cmocka_unit_test(test_a_killed_agent_fails_its_tasks_and_the_others_finish),
         cmocka_unit_test(test_every_pair_of_cuts_gives_the_same_result),
+        cmocka_unit_test(test_sets_of_layers_give_the_same_result),
         cmocka_unit_test(test_a_result_made_on_the_way_stays_or_goes_up_as_asked),
         cmocka_unit_test(test_a_killed_node_on_the_way_fails_what_passes_it),
         cmocka_unit_test(test_a_failing_backend_fails_its_task_only),

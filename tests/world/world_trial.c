@@ -91,7 +91,7 @@ int trial_open(struct trial *trial, struct error *error)
     return trial->world ? 0 : -1;
 }
 
-int trial_deploy(struct trial *trial, const uint32_t *cuts, struct error *error)
+int trial_deploy(struct trial *trial, const struct placements *placements, struct error *error)
 {
     const struct scenario *scenario = trial->scenario;
     const int64_t **by_model = NEW_ARRAY(const int64_t *, scenario->model_count);
@@ -106,7 +106,7 @@ int trial_deploy(struct trial *trial, const uint32_t *cuts, struct error *error)
     for (uint32_t i = 0; i < scenario->node_count; i++)
         by_node[i] = by_model;
     trial->layer_ns = by_node;
-    return trial->kind->deploy(trial->world, cuts, by_node, error);
+    return trial->kind->deploy(trial->world, placements, by_node, error);
 }
 
 static void free_times(struct trial *trial)
@@ -174,7 +174,10 @@ int trial_run(struct trial *trial, uint32_t cut, struct error *error)
     uint32_t *cuts = NEW_ARRAY(uint32_t, trial->scenario->stream_count);
     for (uint32_t i = 0; i < trial->scenario->stream_count; i++)
         cuts[i] = cut;
-    int status = trial_open(trial, error) || trial_deploy(trial, cuts, error) || trial_drive(trial, error) ? -1 : 0;
+    int status = trial_open(trial, error) || trial_deploy(trial, &(struct placements){.cuts = cuts}, error) ||
+                         trial_drive(trial, error)
+                     ? -1
+                     : 0;
     free(cuts);
     return status;
 }

@@ -38,7 +38,7 @@ struct trial {
     char lost_cause[512];
     void (*on_task)(struct trial *trial, const struct task_record *record); /* may be NULL */
     /* World_setup.replan, with the trial as context; may be NULL. */
-    const uint32_t *(*replan)(void *trial, const struct plan_request *request, struct error *error);
+    const struct placements *(*replan)(void *trial, const struct plan_request *request, struct error *error);
     const int64_t *const *const *layer_ns; /* what was deployed with */
 };
 
@@ -48,7 +48,7 @@ void trial_end(struct trial *trial);
 
 /* The steps; each -1 with the error. Profile times are taken as 1 ms a layer. */
 int trial_open(struct trial *trial, struct error *error);
-int trial_deploy(struct trial *trial, const uint32_t *cuts, struct error *error);
+int trial_deploy(struct trial *trial, const struct placements *placements, struct error *error);
 int trial_drive(struct trial *trial, struct error *error);
 void trial_close(struct trial *trial);
 

@@ -23,8 +23,8 @@ struct napm_partitioner {
      * Writes a placement of every stream into *plan (see struct napm_plan: all at the station to begin with).
      * Returns NAPM_OK, or a negative status after host->set_error. Called on one thread; may take long, and should
      * then return NAPM_ERR_CANCELLED soon after the evaluator has returned that.
-     * The host checks the plan: node indices that exist, a device part that no station layer feeds, memory that
-     * suffices. A plan that fails is reported as a fault of the plugin.
+     * The host checks the plan: node indices that exist, layers that need nothing from farther along their stream's
+     * way, memory that suffices. A plan that fails is reported as a fault of the plugin.
      */
     int32_t (*plan)(void *self, const struct napm_problem *problem, const struct napm_evaluator *evaluator,
                     struct napm_plan *plan);

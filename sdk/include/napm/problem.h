@@ -5,6 +5,8 @@
  * Words: a stream is one device's tasks for one model. A placement gives each layer of a stream's model a node. A cut c
  * in 0..L of the layer order places layers 0..c-1 on the device and c..L-1 at the station; because the order is
  * topological, that is valid for every graph, and the tensors that cross (skip connections too) are the cut tensors.
+ * In a graph with branches there are more placements: any in which no layer needs a tensor that is made farther along the
+ * way than where it runs. A set of layers takes the place of the first c then, and all below holds of sets too.
  *
  * Delay model (our reading of Kafetzis and Koutsopoulos 2024), for a task of stream i cut at c:
  *   local    = waiting for the device + sum over k < c of layer_ns[device][k]
@@ -87,7 +89,8 @@ struct napm_problem_stream {
     uint32_t task_count; /* tasks the run will make, 0: not known beforehand */
     /*
      * The stream's way: route_nodes[0] is its device, the last one the station, route_links[i] joins nodes i and i + 1.
-     * Layers may be placed on any of these nodes, in the way's order: a task never goes back down before its end.
+     * Layers may be placed on any of these nodes, in the way's order: a task never goes back down before its end. So a
+     * layer runs where the layers run whose tensors it needs, or farther along; its place in the layer order is free.
      */
     uint32_t route_count; /* nodes on the way, 2 or more */
     double weight; /* the stream's share for fair schedulers, above 0; 1 unless the scenario says otherwise */

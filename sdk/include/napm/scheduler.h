@@ -40,7 +40,11 @@ struct napm_job {
     void *scheduler_data; /* the scheduler's own; NULL to begin with. The only field that it may write */
     double weight; /* the stream's share for fair schedulers, above 0 */
     uint32_t model; /* jobs with the same model and the same first_layer run the same layers */
-    uint32_t first_layer; /* in the model's order: where this job's layers begin */
+    /*
+     * In the model's order: where this job's layers begin. Above the model's number of layers: they are no end of that
+     * order, and the number is only good for comparing.
+     */
+    uint32_t first_layer;
 };
 
 /* The answer of pick(). */
