@@ -88,7 +88,7 @@ static void note_end(struct stream_state *state, struct task *task)
         state->newest = task->open_before;
 }
 
-/* The source has no event in the heap yet. */
+/* The source has no event in the queue yet. */
 static void expect(struct flow *flow, uint32_t source, int64_t at_ns)
 {
     heap_add(&flow->events, (heap_key)(uint64_t)at_ns << 64 | source);
@@ -107,6 +107,12 @@ static uint32_t last_cut(const struct flow_stream *stream, const struct task *ta
 }
 
 /* ---- starting and ending */
+
+void flow_set_start(struct flow *flow, uint32_t stream, int64_t at_ns)
+{
+    at_ns = at_ns > flow->now_ns ? at_ns : flow->now_ns;
+    heap_add(&flow->starts, (heap_key)(uint64_t)at_ns << 64 | stream);
+}
 
 int flow_expect_start(struct flow *flow, uint32_t stream)
 {
@@ -127,7 +133,7 @@ int flow_expect_start(struct flow *flow, uint32_t stream)
     if (answer != NAPM_OK || at_ns > LATEST_START_NS)
         return 0;
     state->last_ns = at_ns > state->last_ns ? at_ns : state->last_ns;
-    expect(flow, flow->first_stream + stream, state->last_ns > flow->now_ns ? state->last_ns : flow->now_ns);
+    flow_set_start(flow, stream, state->last_ns);
     return 0;
 }
 
@@ -153,9 +159,9 @@ static int64_t computing_ns(struct node_state *node, int64_t given_ns)
 {
     if (node->speed == 1 && node->variation == 0)
         return given_ns;
-    double ns = (double)given_ns / node->speed;
+    double ns = node->speed == 1 ? (double)given_ns : (double)given_ns / node->speed;
     if (node->variation > 0)
-        ns *= random_gamma(&node->random, node->variation);
+        ns *= random_gamma(node->random, node->variation);
     return ns < (double)LATEST_START_NS ? (int64_t)(ns + 0.5) : LATEST_START_NS;
 }
 
@@ -184,13 +190,13 @@ void flow_compute_first(struct flow *flow, uint32_t number)
 
 static int arrive(struct flow *flow, struct task *task, enum link_direction direction);
 
-static int64_t extra_ns(const struct flow_stream *stream, const struct task *task, enum link_direction direction)
+static int64_t extra_ns(const struct task *task, enum link_direction direction)
 {
-    const struct flow_hop *hop = &stream->hops[task->hop];
+    const struct flow_hop *hop = &stream_of(task)->hops[task->hop];
     uint32_t cut = task->record.cuts[task->hop];
     if (direction == LINK_DOWN)
         return hop->down_extra_ns;
-    if (cut == stream->layer_count)
+    if (cut == stream_of(task)->layer_count)
         return hop->result_extra_up_ns;
     return hop->up_extra_ns ? hop->up_extra_ns[cut] : 0;
 }
@@ -206,9 +212,11 @@ static int send(struct flow *flow, struct task *task, enum link_direction direct
     task->since_ns = flow->now_ns;
     if (flow->driver->sends)
         flow->driver->sends(flow->driver->context, &task->record, hop->link, direction, bytes, flow->now_ns);
-    if (flow->instant[number] && !flow->directions[number].first && extra_ns(stream, task, direction) == 0)
+    const struct direction_state *state = &flow->directions[number];
+    if (state->instant && !state->queue.first && (!state->has_extra || extra_ns(task, direction) == 0))
         return arrive(flow, task, direction);
     link_send(flow->net, hop->link, direction, bytes, flow->now_ns, task);
+    flow->net_ns = link_next_ns(flow->net);
     return 0;
 }
 
@@ -250,6 +258,7 @@ static int enter_station(struct flow *flow, struct task *task)
         .layer_ns = stream->station_layer_ns + cut,
         .user = task,
     };
+    flow->station_dirty = true;
     return station_arrive(flow->station, &job, flow->now_ns, &id, flow->error);
 }
 
@@ -298,9 +307,10 @@ static int arrive(struct flow *flow, struct task *task, enum link_direction dire
 static int take_delivery(struct flow *flow, const struct link_delivery *delivery)
 {
     struct task *task = delivery->frame;
-    int64_t extra = extra_ns(stream_of(task), task, delivery->direction);
     uint32_t number = 2 * delivery->link + (uint32_t)delivery->direction;
-    struct queue *queue = &flow->directions[number];
+    struct direction_state *state = &flow->directions[number];
+    struct queue *queue = &state->queue;
+    int64_t extra = state->has_extra ? extra_ns(task, delivery->direction) : 0;
     flow->event_count++;
     if (extra == 0 && !queue->first)
         return arrive(flow, task, delivery->direction);
@@ -311,6 +321,14 @@ static int take_delivery(struct flow *flow, const struct link_delivery *delivery
         expect(flow, flow->first_direction + number, task->due_ns);
     append(queue, task);
     return 0;
+}
+
+static int take_from_net(struct flow *flow)
+{
+    struct link_delivery delivery;
+    bool taken = link_take(flow->net, flow->now_ns, &delivery);
+    flow->net_ns = link_next_ns(flow->net);
+    return taken ? take_delivery(flow, &delivery) : 0; /* or a frame has only left */
 }
 
 /* ---- events */
@@ -328,10 +346,12 @@ static void begin_record(struct flow_task *record, uint32_t stream, uint64_t num
     record->failure = NULL;
 }
 
-static int start_task(struct flow *flow, uint32_t stream)
+static int start_task(struct flow *flow)
 {
+    uint32_t stream = heap_thing(heap_first(&flow->starts));
     struct stream_state *state = &flow->streams[stream];
     struct task *task = take_task(flow);
+    heap_remove_first(&flow->starts);
     flow->event_count++;
     begin_record(&task->record, stream, state->started++, flow->now_ns);
     task->record.order = flow->plan.ordered ? flow->plan.ordered[stream] : NULL;
@@ -345,7 +365,7 @@ static int start_task(struct flow *flow, uint32_t stream)
     task->hop = 0;
     task->dead = false;
     note_start(state, task);
-    bool idle = !flow->nodes[flow->setup.streams[stream].hops[0].node].queue.first;
+    bool idle = !flow->nodes[stream_of(task)->hops[0].node].queue.first;
     int failed = idle && task->record.cuts[0] == 0 ? leave_hop(flow, task) : enter_hop(flow, task);
     return failed ? -1 : flow_expect_start(flow, stream);
 }
@@ -377,7 +397,7 @@ static int end_device_segment(struct flow *flow, uint32_t node)
 
 static int end_extra_way(struct flow *flow, uint32_t number)
 {
-    struct queue *queue = &flow->directions[number];
+    struct queue *queue = &flow->directions[number].queue;
     struct task *task = flow_take_first(queue);
     if (queue->first)
         expect(flow, flow->first_direction + number, queue->first->due_ns);
@@ -387,7 +407,8 @@ static int end_extra_way(struct flow *flow, uint32_t number)
 static int end_slice_of(struct flow *flow, struct task *task, uint32_t batch)
 {
     struct station_end end;
-    task->record.station_work_ns += (flow->now_ns - task->slice_began_ns) / batch;
+    int64_t took_ns = flow->now_ns - task->slice_began_ns;
+    task->record.station_work_ns += batch > 1 ? took_ns / batch : took_ns;
     flow->event_count++;
     int done = station_slice_done(flow->station, task->job, flow->now_ns, &end, flow->error);
     if (done <= 0)
@@ -407,6 +428,7 @@ static int end_slice_of(struct flow *flow, struct task *task, uint32_t batch)
 static int end_slice(struct flow *flow, uint32_t worker)
 {
     uint32_t batch = 0;
+    flow->station_dirty = true;
     for (const struct task *task = flow->workers[worker].first; task; task = task->next)
         batch++;
     while (flow->workers[worker].first)
@@ -423,9 +445,7 @@ static int take_event(struct flow *flow)
         return end_slice(flow, source);
     if (source < flow->first_direction)
         return end_device_segment(flow, source - flow->first_device);
-    if (source < flow->first_stream)
-        return end_extra_way(flow, source - flow->first_direction);
-    return start_task(flow, source - flow->first_stream);
+    return end_extra_way(flow, source - flow->first_direction);
 }
 
 /* Time of a slice that `further` other tasks run together with. */
@@ -437,7 +457,7 @@ static int64_t slice_ns(const struct flow_stream *stream, uint32_t first, uint32
 }
 
 /* Gives the station's free workers what its scheduler picks. Returns the number of slices begun, or -1. */
-static int dispatch(struct flow *flow)
+static int give_work(struct flow *flow)
 {
     struct station_slice slice;
     struct node_state *node = &flow->nodes[flow->setup.station];
@@ -462,33 +482,37 @@ static int dispatch(struct flow *flow)
     return answer < 0 ? -1 : begun;
 }
 
-/* ---- a run */
-
-static int64_t event_ns(const struct flow *flow)
+/* As give_work, where the station may have something to give: a job has come or a slice has ended, or it is time. */
+static int dispatch(struct flow *flow)
 {
-    return flow->events.count ? (int64_t)(uint64_t)(heap_first(&flow->events) >> 64) : INT64_MAX;
+    if (!flow->station_dirty && flow->wake_ns > flow->now_ns)
+        return 0;
+    flow->station_dirty = false;
+    int begun = give_work(flow);
+    flow->wake_ns = station_wake_ns(flow->station);
+    return begun;
 }
+
+/* ---- a run */
 
 /* Everything that happens at the present moment but for the station's picks. Returns the number of events, or -1. */
 static int take_moment(struct flow *flow)
 {
-    struct link_delivery delivery;
-    int taken = 0;
-    for (;;) {
-        /* Deliveries come behind ends of computing and before starts of tasks. */
-        bool event = event_ns(flow) <= flow->now_ns;
-        bool computed = event && heap_thing(heap_first(&flow->events)) < flow->first_direction;
-        bool frame = !computed && link_next_ns(flow->net) <= flow->now_ns;
-        if (!event && !frame)
+    int taken = 0, failed = 0;
+    for (; !failed; taken++) {
+        /* Deliveries come behind ends of computing, and starts of tasks behind all. */
+        heap_key first = heap_first(&flow->events);
+        bool event = heap_is_by(first, flow->now_ns), computed = event && heap_thing(first) < flow->first_direction;
+        if (!computed && flow->net_ns <= flow->now_ns)
+            failed = take_from_net(flow);
+        else if (event)
+            failed = take_event(flow);
+        else if (heap_is_by(heap_first(&flow->starts), flow->now_ns))
+            failed = start_task(flow);
+        else
             return taken;
-        if (frame && link_take(flow->net, flow->now_ns, &delivery)) {
-            if (take_delivery(flow, &delivery) != 0)
-                return -1;
-        } else if (event && take_event(flow) != 0) {
-            return -1;
-        }
-        taken++;
     }
+    return -1;
 }
 
 static int take_changes(struct flow *flow)
@@ -504,9 +528,10 @@ static int take_changes(struct flow *flow)
 
 static int64_t next_moment_ns(const struct flow *flow)
 {
-    int64_t next_ns = event_ns(flow), net_ns = link_next_ns(flow->net), wake_ns = station_wake_ns(flow->station);
-    next_ns = net_ns < next_ns ? net_ns : next_ns;
-    next_ns = wake_ns < next_ns ? wake_ns : next_ns;
+    heap_key event = heap_first(&flow->events), start = heap_first(&flow->starts);
+    int64_t next_ns = heap_time_ns(event < start ? event : start);
+    next_ns = flow->net_ns < next_ns ? flow->net_ns : next_ns;
+    next_ns = flow->wake_ns < next_ns ? flow->wake_ns : next_ns;
     if (next_ns == INT64_MAX && flow->held == 0)
         return INT64_MAX; /* nobody is there for whom anything could change */
     return flow->change_ns < next_ns ? flow->change_ns : next_ns;
@@ -564,7 +589,7 @@ static void reset_nodes(struct flow *flow)
         if (node->variation > 0) {
             char name[32];
             snprintf(name, sizeof(name), "computing:%u", i);
-            random_seed(&node->random, flow->setup.seed, name);
+            random_seed(node->random, flow->setup.seed, name);
         }
     }
 }
@@ -573,6 +598,19 @@ static bool is_instant(const struct link_conditions *conditions)
 {
     return conditions->bytes_per_s <= 0 && conditions->delay_ns <= 0 && conditions->jitter_ns <= 0 &&
            conditions->loss <= 0;
+}
+
+static void reset_directions(struct flow *flow)
+{
+    const struct flow_setup *setup = &flow->setup;
+    for (uint32_t i = 0; i < 2 * setup->link_count; i++)
+        flow->directions[i] = (struct direction_state){.instant = is_instant(&setup->links[i / 2].conditions[i % 2])};
+    for (uint32_t i = 0; i < setup->stream_count; i++)
+        for (uint32_t h = 0; h < setup->streams[i].hop_count; h++) {
+            const struct flow_hop *hop = &setup->streams[i].hops[h];
+            flow->directions[2 * hop->link + LINK_UP].has_extra |= hop->up_extra_ns || hop->result_extra_up_ns != 0;
+            flow->directions[2 * hop->link + LINK_DOWN].has_extra |= hop->down_extra_ns != 0;
+        }
 }
 
 static void reset(struct flow *flow)
@@ -585,13 +623,13 @@ static void reset(struct flow *flow)
     flow->held = 0;
     flow->event_count = 0;
     heap_clear(&flow->events);
+    heap_clear(&flow->starts);
     link_net_reset(flow->net);
+    flow->net_ns = link_next_ns(flow->net);
     reset_nodes(flow);
     memset(flow->streams, 0, setup->stream_count * sizeof(*flow->streams));
     memset(flow->workers, 0, setup->workers * sizeof(*flow->workers));
-    memset(flow->directions, 0, 2 * (size_t)setup->link_count * sizeof(*flow->directions));
-    for (uint32_t i = 0; i < 2 * setup->link_count; i++)
-        flow->instant[i] = is_instant(&setup->links[i / 2].conditions[i % 2]);
+    reset_directions(flow);
     flow->now_ns = 0;
 }
 
@@ -605,6 +643,8 @@ int flow_run(struct flow *flow, const struct flow_plan *plan, struct instance *s
     flow->scheduler = scheduler;
     flow->error = error;
     flow->station = station_new(scheduler, flow->setup.workers);
+    flow->station_dirty = false;
+    flow->wake_ns = INT64_MAX;
     flow->change_ns = driver->change_ns ? driver->change_ns(driver->context) : INT64_MAX;
     int result = run(flow, cancel);
     flow->interrupted = result != 0;
@@ -631,10 +671,10 @@ struct flow *flow_new(const struct flow_setup *setup)
     flow->setup = *setup;
     flow->first_device = setup->workers;
     flow->first_direction = flow->first_device + setup->node_count;
-    flow->first_stream = flow->first_direction + 2 * setup->link_count;
     flow->next_chunk = 64;
-    heap_init(&flow->events, flow->first_stream + setup->stream_count, false);
-    flow->streams = NEW_ARRAY(struct stream_state, setup->stream_count);
+    heap_init(&flow->events, flow->first_direction + 2 * setup->link_count, false);
+    heap_init(&flow->starts, setup->stream_count, false);
+    flow->streams = memory_new_aligned(setup->stream_count * sizeof(*flow->streams));
     flow->first_cut = NEW_ARRAY(uint32_t, setup->stream_count + 1);
     for (uint32_t i = 0; i < setup->stream_count; i++) {
         uint32_t hops = setup->streams[i].hop_count;
@@ -642,10 +682,13 @@ struct flow *flow_new(const struct flow_setup *setup)
         flow->most_relays = hops - 1 > flow->most_relays ? hops - 1 : flow->most_relays;
     }
     flow->nodes = NEW_ARRAY(struct node_state, setup->node_count);
-    for (uint32_t i = 0; setup->variation && i < setup->node_count; i++)
+    if (setup->variation)
+        flow->randoms = NEW_ARRAY(struct random, setup->node_count);
+    for (uint32_t i = 0; setup->variation && i < setup->node_count; i++) {
         flow->nodes[i].variation = setup->variation[i];
-    flow->directions = NEW_ARRAY(struct queue, 2 * (size_t)setup->link_count);
-    flow->instant = NEW_ARRAY(bool, 2 * (size_t)setup->link_count);
+        flow->nodes[i].random = &flow->randoms[i];
+    }
+    flow->directions = NEW_ARRAY(struct direction_state, 2 * (size_t)setup->link_count);
     flow->workers = NEW_ARRAY(struct queue, setup->workers);
     flow->net = link_net_new(setup->links, setup->link_count, setup->seed);
     return flow;
@@ -661,12 +704,13 @@ void flow_free(struct flow *flow)
     }
     free(flow->chunks);
     heap_free(&flow->events);
+    heap_free(&flow->starts);
     link_net_free(flow->net);
     free(flow->streams);
     free(flow->first_cut);
     free(flow->nodes);
+    free(flow->randoms);
     free(flow->directions);
-    free(flow->instant);
     free(flow->workers);
     free(flow->passing);
     free(flow->first_passing);

@@ -7,8 +7,9 @@
 void flow_change_link(struct flow *flow, uint32_t link, enum link_direction direction,
                       const struct link_conditions *conditions)
 {
-    flow->instant[2 * link + direction] = false; /* frames sent before must not be overtaken */
+    flow->directions[2 * link + direction].instant = false; /* frames sent before must not be overtaken */
     link_change(flow->net, link, direction, conditions, flow->now_ns);
+    flow->net_ns = link_next_ns(flow->net);
 }
 
 void flow_change_plan(struct flow *flow, const struct flow_plan *plan)
@@ -19,21 +20,21 @@ void flow_change_plan(struct flow *flow, const struct flow_plan *plan)
 
 /* ---- speed */
 
-/* Takes the source's event out of the heap. Returns its time, or -1 where it has none. */
-static int64_t take_out(struct flow *flow, uint32_t source)
+/* Takes the thing's event out of its queue. Returns its time, or -1 where it has none. */
+static int64_t take_out(struct heap *queue, uint32_t thing)
 {
-    heap_keep_places(&flow->events);
-    uint32_t at = heap_find(&flow->events, source);
+    heap_keep_places(queue);
+    uint32_t at = heap_find(queue, thing);
     if (at == HEAP_ABSENT)
         return -1;
-    int64_t at_ns = (int64_t)(uint64_t)(flow->events.entries[at] >> 64);
-    heap_remove(&flow->events, source);
+    int64_t at_ns = heap_time_ns(queue->entries[at]);
+    heap_remove(queue, thing);
     return at_ns;
 }
 
 static void stretch(struct flow *flow, uint32_t source, double by)
 {
-    int64_t at_ns = take_out(flow, source);
+    int64_t at_ns = take_out(&flow->events, source);
     if (at_ns < 0)
         return;
     at_ns = flow->now_ns + llround(fmin((double)(at_ns - flow->now_ns) * by, 4e18));
@@ -78,7 +79,7 @@ static void drop_frame(void *context, void *frame)
 
 static void drop_queue(struct flow *flow, struct queue *queue, uint32_t source)
 {
-    take_out(flow, source);
+    take_out(&flow->events, source);
     while (queue->first)
         flow_put_back(flow, flow_take_first(queue));
 }
@@ -88,8 +89,9 @@ static void clear_node(struct flow *flow, uint32_t node, uint32_t link)
 {
     drop_queue(flow, &flow->nodes[node].queue, flow->first_device + node);
     for (uint32_t number = 2 * link; number < 2 * link + 2; number++)
-        drop_queue(flow, &flow->directions[number], flow->first_direction + number);
+        drop_queue(flow, &flow->directions[number].queue, flow->first_direction + number);
     link_drop(flow->net, link, flow->now_ns, drop_frame, flow);
+    flow->net_ns = link_next_ns(flow->net);
 }
 
 static void drop_job(void *context, const struct station_end *end)
@@ -102,7 +104,7 @@ static int hold_stream(struct flow *flow, uint32_t stream, const char *cause, bo
     struct stream_state *state = &flow->streams[stream];
     bool had_tasks = state->oldest != NULL;
     if (state->away++ == 0) {
-        state->held_ns = take_out(flow, flow->first_stream + stream);
+        state->held_ns = take_out(&flow->starts, stream);
         state->held = state->held_ns >= 0 || state->waiting;
         flow->held += state->held;
     }
@@ -117,6 +119,7 @@ static int hold_stream(struct flow *flow, uint32_t stream, const char *cause, bo
         if (flow_report_end(flow, task) != 0)
             return -1;
     }
+    flow->station_dirty = true;
     if (had_tasks)
         station_cancel_stream(flow->station, stream, flow->now_ns, drop_job, flow);
     return 0;
@@ -132,8 +135,7 @@ static int release_stream(struct flow *flow, uint32_t stream)
     state->back_ns = flow->now_ns;
     if (state->held_ns < flow->now_ns && !(flow->setup.streams[stream].reactive && state->held_ns >= 0))
         return flow_expect_start(flow, stream);
-    int64_t at_ns = state->held_ns > flow->now_ns ? state->held_ns : flow->now_ns;
-    heap_add(&flow->events, (heap_key)(uint64_t)at_ns << 64 | (flow->first_stream + stream));
+    flow_set_start(flow, stream, state->held_ns);
     return 0;
 }
 

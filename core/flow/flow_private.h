@@ -42,26 +42,37 @@ struct stream_state {
 struct node_state {
     struct queue queue; /* the first task is being computed */
     double speed, variation;
-    struct random random;
+    struct random *random; /* NULL: no variation */
     bool away;
 };
 
+/* Of a link. */
+struct direction_state {
+    struct queue queue; /* delivered by the net, and travelling on for their extra time */
+    bool instant; /* what is sent is there, the net need not be asked */
+    bool has_extra; /* some stream's frames may travel on */
+};
+
 /*
- * Sources of events. Each has at most one event in the heap, so that the heap never grows: workers, devices,
- * directions of links (frames that the net has delivered and that travel on for their extra time), streams.
+ * Sources of events are workers, devices, and directions of links. Each has at most one event in the queue, so that it
+ * never grows. The starts of tasks wait in a queue of their own: they are many and far off, what is under way is little and
+ * near, and passes through a short queue quickly.
  */
 struct flow {
     struct flow_setup setup;
-    struct heap events;
-    uint32_t first_device, first_direction, first_stream; /* numbers of sources */
+    struct heap events, starts; /* by source; by stream */
+    uint32_t first_device, first_direction; /* numbers of sources */
     struct stream_state *streams;
     uint32_t *first_cut; /* by stream: where its cuts begin */
     struct node_state *nodes;
-    struct queue *directions; /* 2 * link + direction */
-    bool *instant; /* 2 * link + direction: what is sent is there, the net need not be asked */
+    struct random *randoms; /* the nodes' */
+    struct direction_state *directions; /* 2 * link + direction */
     struct queue *workers; /* the tasks of each one's batch, which is seldom more than one task */
     struct link_net *net;
+    int64_t net_ns; /* link_next_ns(net), asked after each of its changes */
     struct station *station;
+    int64_t wake_ns; /* station_wake_ns(station) */
+    bool station_dirty; /* something has come to it or ended in it since it was asked for work */
     int64_t now_ns;
     struct task *pool;
     struct task **chunks;
@@ -88,6 +99,8 @@ static inline void flow_put_back(struct flow *flow, struct task *task)
 }
 
 struct task *flow_take_first(struct queue *queue);
+/* Its next task starts then, or now if that is past; none was set. */
+void flow_set_start(struct flow *flow, uint32_t stream, int64_t at_ns);
 /* Asks the driver when the stream's next task starts. */
 int flow_expect_start(struct flow *flow, uint32_t stream);
 /* Tells the driver of a task's end; the task itself stays where it is. */

@@ -17,6 +17,7 @@ int generator_open(struct generator *generator, struct catalogue *catalogue, con
     free(label);
     if (!generator->instance)
         return -1;
+    generator->self = generator->instance->self;
     struct napm_loadgen_arrivals *hook = &generator->hook;
     if (instance_extension(generator->instance, NAPM_LOADGEN_ARRIVALS, hook, sizeof(*hook)) != 0)
         error_set(error, ERROR_INPUT, "%s: the load generator '%s' makes no tasks",
@@ -25,7 +26,7 @@ int generator_open(struct generator *generator, struct catalogue *catalogue, con
         instance_misbehaved(generator->instance, error, "its table " NAPM_LOADGEN_ARRIVALS " lacks a function");
     else {
         generator->serialised = generator->instance->entry->plugin->threading == NAPM_THREADS_SERIALISED;
-        generator->reactive = hook->interval_ns(generator->instance->self) <= 0;
+        generator->reactive = hook->interval_ns(generator->self) <= 0;
         return 0;
     }
     generator_close(generator);
@@ -75,7 +76,7 @@ int generator_next(struct generator *generator, int64_t now_ns, int64_t *at_ns, 
     if (generator->starts_ns && !generator->reactive)
         return next_given(generator, at_ns);
     enter(generator);
-    int32_t status = generator->hook.next(generator->instance->self, now_ns, at_ns);
+    int32_t status = generator->hook.next(generator->self, now_ns, at_ns);
     leave(generator);
     if (status < 0 || status > NAPM_END || (status == NAPM_WAIT && generator->unfinished == 0))
         return refuse(generator, status, error);
@@ -87,6 +88,6 @@ void generator_ended(struct generator *generator, int64_t now_ns, uint64_t task,
 {
     generator->unfinished--;
     enter(generator);
-    generator->hook.completed(generator->instance->self, now_ns, task, failed);
+    generator->hook.completed(generator->self, now_ns, task, failed);
     leave(generator);
 }

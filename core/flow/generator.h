@@ -10,14 +10,15 @@
 #include "core/plugin/catalogue.h"
 
 struct generator {
-    struct instance *instance;
-    struct napm_loadgen_arrivals hook;
-    const char *stream; /* its name: the caller's */
+    void *self; /* the instance's */
     uint64_t unfinished; /* starts given whose tasks have not ended */
-    bool reactive; /* starts depend on the ends of tasks */
     const int64_t *starts_ns; /* given in place of what the instance says, unless reactive; the caller's; NULL: none */
     uint32_t start_count, next;
+    bool reactive; /* starts depend on the ends of tasks */
     bool serialised; /* calls take its plugin's lock */
+    struct napm_loadgen_arrivals hook;
+    struct instance *instance;
+    const char *stream; /* its name: the caller's */
 };
 
 /*

@@ -111,11 +111,6 @@ static heap_key time_key(int64_t time_ns, uint32_t tie, uint32_t thing)
     return (heap_key)(uint64_t)time_ns << 64 | (uint64_t)tie << 32 | thing;
 }
 
-static int64_t key_time(heap_key key)
-{
-    return (int64_t)(uint64_t)(key >> 64);
-}
-
 /* Ends of transmissions within a medium: a virtual time, ties by member. */
 static heap_key finish_key(air_time finish, uint32_t member)
 {
@@ -236,7 +231,7 @@ static void draw_costs(struct direction *direction, struct frame *frame)
     }
     frame->latency_ns = add_saturated(latency_ns > 0 ? latency_ns : 0, repairs_ns);
     double air_ns = conditions->bytes_per_s > 0 ? bytes * 1e9 / conditions->bytes_per_s : 0;
-    frame->when.air = air_of_double(fmin(air_ns, LONGEST_AIR_NS));
+    frame->when.air = air_of_double(air_ns < LONGEST_AIR_NS ? air_ns : LONGEST_AIR_NS);
 }
 
 /* ---- leaving */
@@ -264,7 +259,7 @@ static void leave(struct link_net *net, struct direction *direction, struct fram
 
 static void medium_advance(struct medium *medium, int64_t now_ns)
 {
-    uint32_t sharers = medium->active.count;
+    uint32_t sharers = heap_count(&medium->active);
     air_time now = air_of_ns(now_ns), elapsed = now - medium->at;
     if (sharers == 1)
         medium->virtual_now += elapsed;
@@ -276,13 +271,13 @@ static void medium_advance(struct medium *medium, int64_t now_ns)
 /* Real time until the virtual clock shows `finish`, if nobody joins or leaves. */
 static air_time time_until(const struct medium *medium, air_time finish)
 {
-    return finish > medium->virtual_now ? (finish - medium->virtual_now) * medium->active.count : 0;
+    return finish > medium->virtual_now ? (finish - medium->virtual_now) * heap_count(&medium->active) : 0;
 }
 
 static void expect_departure(struct link_net *net, struct medium *medium)
 {
     uint32_t index = (uint32_t)(medium - net->media);
-    if (medium->active.count == 0) {
+    if (heap_count(&medium->active) == 0) {
         heap_remove(&net->departures, index);
         return;
     }
@@ -312,10 +307,16 @@ static void depart(struct link_net *net, struct medium *medium, int64_t at_ns)
     expect_departure(net, medium);
 }
 
+static void take_departures(struct link_net *net, int64_t now_ns)
+{
+    while (heap_is_by(heap_first(&net->departures), now_ns))
+        depart(net, &net->media[heap_thing(heap_first(&net->departures))], heap_time_ns(heap_first(&net->departures)));
+}
+
 static void advance(struct link_net *net, int64_t now_ns)
 {
-    while (net->departures.count > 0 && key_time(heap_first(&net->departures)) <= now_ns)
-        depart(net, &net->media[heap_thing(heap_first(&net->departures))], key_time(heap_first(&net->departures)));
+    if (heap_is_by(heap_first(&net->departures), now_ns))
+        take_departures(net, now_ns);
     if (now_ns > net->now_ns)
         net->now_ns = now_ns;
 }
@@ -518,15 +519,14 @@ void link_send(struct link_net *net, uint32_t link, enum link_direction way, uin
 
 int64_t link_next_ns(const struct link_net *net)
 {
-    int64_t departure_ns = net->departures.count > 0 ? key_time(heap_first(&net->departures)) : INT64_MAX;
-    int64_t arrival_ns = net->arrivals.count > 0 ? key_time(heap_first(&net->arrivals)) : INT64_MAX;
-    return departure_ns < arrival_ns ? departure_ns : arrival_ns;
+    heap_key departure = heap_first(&net->departures), arrival = heap_first(&net->arrivals);
+    return heap_time_ns(departure < arrival ? departure : arrival);
 }
 
 bool link_take(struct link_net *net, int64_t now_ns, struct link_delivery *delivery)
 {
     advance(net, now_ns);
-    if (net->arrivals.count == 0 || key_time(heap_first(&net->arrivals)) > now_ns)
+    if (!heap_is_by(heap_first(&net->arrivals), now_ns))
         return false;
     uint32_t index = heap_thing(heap_first(&net->arrivals));
     struct direction *direction = &net->directions[index];

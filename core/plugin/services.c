@@ -21,8 +21,10 @@ struct services {
     struct instance_host host; /* its label is `label` */
     char *label, *source;
     int may_sleep;
-    pthread_mutex_t lock; /* a plugin may be called from several threads: guards what follows */
+    /* A plugin may be called from several threads. A random number takes a few nanoseconds: nobody sleeps for it. */
+    pthread_spinlock_t random_lock;
     struct random random;
+    pthread_mutex_t lock; /* guards what follows */
     struct interned *texts;
     char error_text[1024];
 };
@@ -80,18 +82,18 @@ static int32_t service_sleep_until_ns(const struct napm_host *table, int64_t unt
 static uint64_t service_random_bits(const struct napm_host *table)
 {
     struct services *services = behind(table);
-    pthread_mutex_lock(&services->lock);
+    pthread_spin_lock(&services->random_lock);
     uint64_t bits = random_bits(&services->random);
-    pthread_mutex_unlock(&services->lock);
+    pthread_spin_unlock(&services->random_lock);
     return bits;
 }
 
 static double service_random_unit(const struct napm_host *table)
 {
     struct services *services = behind(table);
-    pthread_mutex_lock(&services->lock);
+    pthread_spin_lock(&services->random_lock);
     double number = random_unit(&services->random);
-    pthread_mutex_unlock(&services->lock);
+    pthread_spin_unlock(&services->random_lock);
     return number;
 }
 
@@ -131,6 +133,7 @@ struct services *services_open(const struct instance_host *host, const char *sou
     services->source = text_copy(source);
     services->may_sleep = may_sleep;
     pthread_mutex_init(&services->lock, NULL);
+    pthread_spin_init(&services->random_lock, PTHREAD_PROCESS_PRIVATE);
     random_seed(&services->random, host->seed, services->label);
     *table = (struct napm_host){.size = sizeof(*table),
                                 .abi = NAPM_ABI,
@@ -154,6 +157,7 @@ void services_close(struct services *services)
         free(text);
     }
     pthread_mutex_destroy(&services->lock);
+    pthread_spin_destroy(&services->random_lock);
     free(services->label);
     free(services->source);
     free(services);

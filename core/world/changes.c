@@ -95,7 +95,7 @@ static int64_t event_ns(const struct changes *changes)
 
 static int64_t point_ns(const struct changes *changes)
 {
-    return changes->traces.count ? (int64_t)(uint64_t)(heap_first(&changes->traces) >> 64) : INT64_MAX;
+    return heap_time_ns(heap_first(&changes->traces));
 }
 
 int64_t changes_next_ns(const struct changes *changes)

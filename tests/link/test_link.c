@@ -521,59 +521,83 @@ static void times_near_the_end_of_the_clock_do_not_overflow(void **state)
     link_net_free(net);
 }
 
-static void drive_heap(bool with_places)
+static void drive_heap(uint32_t things, bool with_places)
 {
-    enum { THINGS = 300 };
+    enum { MOST = 300, STEPS = 50000 };
     struct heap heap;
-    heap_key keys[THINGS] = {0}; /* 0: not in */
+    heap_key keys[MOST] = {0}; /* 0: not in */
     struct random random;
-    random_seed(&random, 1, "heap");
-    heap_init(&heap, THINGS, with_places);
-    for (int step = 0; step < 50000; step++) {
-        uint32_t thing = (uint32_t)(random_bits(&random) % THINGS), first = HEAP_ABSENT, count = 0;
-        heap_key key = (heap_key)(1 + random_bits(&random) % 1000) << 64 | thing;
+    random_seed(&random, things, "heap");
+    heap_init(&heap, things, with_places);
+    assert_true(heap_first(&heap) == HEAP_BEHIND_LAST);
+    for (int step = 0; step < STEPS; step++) {
+        uint32_t thing = (uint32_t)(random_bits(&random) % things), count = 0;
+        heap_key key = (heap_key)(1 + random_bits(&random) % 1000) << 64 | thing, first = HEAP_BEHIND_LAST;
         switch (random_bits(&random) % 8) {
         case 0:
             heap_remove(&heap, thing);
             keys[thing] = 0;
             break;
         case 1:
-            if (heap.count > 0) {
+        case 2:
+        case 3: /* several in a row leave no place open but the last one's */
+            if (heap_count(&heap) > 0) {
                 keys[heap_thing(heap_first(&heap))] = 0;
                 heap_remove_first(&heap);
             }
             break;
-        case 2:
-            if (heap.count > 0) {
+        case 4:
+            if (heap_count(&heap) > 0) {
                 uint32_t old = heap_thing(heap_first(&heap));
                 keys[old] = (key >> 32 << 32) | old;
                 heap_replace_first(&heap, keys[old]);
             }
             break;
-        default:
+        case 5:
             heap_set(&heap, key);
             keys[thing] = key;
+            break;
+        default:
+            if (keys[thing] == 0)
+                heap_add(&heap, keys[thing] = key);
         }
-        for (uint32_t i = 0; i < THINGS; i++) {
+        if (step == STEPS / 2)
+            heap_keep_places(&heap);
+        for (uint32_t i = 0; i < things; i++) {
             count += keys[i] != 0;
-            if (keys[i] != 0 && (first == HEAP_ABSENT || keys[i] < keys[first]))
-                first = i;
+            if (keys[i] != 0 && keys[i] < first)
+                first = keys[i];
         }
-        assert_int_equal(heap.count, count);
-        if (count > 0)
-            assert_int_equal(heap_thing(heap_first(&heap)), first);
+        assert_int_equal(heap_count(&heap), count);
+        assert_true(heap_first(&heap) == first);
+        if (step % 100 == 0) /* looks everywhere, and closes what is open */
+            assert_int_equal(heap_find(&heap, thing) != HEAP_ABSENT, keys[thing] != 0);
     }
     heap_clear(&heap);
-    heap_set(&heap, 3);
-    assert_int_equal(heap.count, 1);
+    assert_true(heap_first(&heap) == HEAP_BEHIND_LAST);
+    heap_set(&heap, 0);
+    assert_int_equal(heap_count(&heap), 1);
     heap_free(&heap);
 }
 
 static void the_heap_gives_the_least_key_whatever_was_changed(void **state)
 {
     (void)state;
-    drive_heap(true);
-    drive_heap(false);
+    static const uint32_t sizes[] = {1, 2, 3, 4, 5, 6, 21, 300};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        drive_heap(sizes[i], true);
+        drive_heap(sizes[i], false);
+    }
+}
+
+static void keys_of_time_are_told_from_none(void **state)
+{
+    (void)state;
+    assert_int_equal(heap_time_ns(HEAP_BEHIND_LAST), INT64_MAX);
+    assert_int_equal(heap_time_ns((heap_key)7 << 64 | 3), 7);
+    assert_false(heap_is_by(HEAP_BEHIND_LAST, INT64_MAX));
+    assert_true(heap_is_by((heap_key)7 << 64 | 3, 7));
+    assert_false(heap_is_by((heap_key)7 << 64 | 3, 6));
 }
 
 /* ---- changes */
@@ -680,6 +704,7 @@ int main(void)
         cmocka_unit_test(a_further_link_leaves_the_chances_of_the_others_alone),
         cmocka_unit_test(times_near_the_end_of_the_clock_do_not_overflow),
         cmocka_unit_test(the_heap_gives_the_least_key_whatever_was_changed),
+        cmocka_unit_test(keys_of_time_are_told_from_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
