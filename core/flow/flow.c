@@ -8,6 +8,7 @@
 #include "core/flow/flow_private.h"
 
 #define EVENTS_BETWEEN_LOOKS 1024 /* at *cancel */
+#define FIRST_CHUNK_TASKS 8 /* each chunk is twice the one before */
 #define LATEST_START_NS (INT64_MAX / 4) /* a task due later than that is never made */
 #define MOST_IDLE_WAKES 1000000 /* in a row: a scheduler that wakes so often without picking never will */
 
@@ -642,14 +643,16 @@ int flow_run(struct flow *flow, const struct flow_plan *plan, struct instance *s
     flow->driver = driver;
     flow->scheduler = scheduler;
     flow->error = error;
-    flow->station = station_new(scheduler, flow->setup.workers);
+    if (flow->station)
+        station_serve(flow->station, scheduler);
+    else
+        flow->station = station_new(scheduler, flow->setup.workers);
     flow->station_dirty = false;
     flow->wake_ns = INT64_MAX;
     flow->change_ns = driver->change_ns ? driver->change_ns(driver->context) : INT64_MAX;
     int result = run(flow, cancel);
     flow->interrupted = result != 0;
-    station_free(flow->station);
-    flow->station = NULL;
+    station_reset(flow->station, flow->now_ns); /* the scheduler may go */
     return result;
 }
 
@@ -671,7 +674,7 @@ struct flow *flow_new(const struct flow_setup *setup)
     flow->setup = *setup;
     flow->first_device = setup->workers;
     flow->first_direction = flow->first_device + setup->node_count;
-    flow->next_chunk = 64;
+    flow->next_chunk = FIRST_CHUNK_TASKS;
     heap_init(&flow->events, flow->first_direction + 2 * setup->link_count, false);
     heap_init(&flow->starts, setup->stream_count, false);
     flow->streams = memory_new_aligned(setup->stream_count * sizeof(*flow->streams));
@@ -705,6 +708,7 @@ void flow_free(struct flow *flow)
     free(flow->chunks);
     heap_free(&flow->events);
     heap_free(&flow->starts);
+    station_free(flow->station);
     link_net_free(flow->net);
     free(flow->streams);
     free(flow->first_cut);

@@ -25,7 +25,7 @@ typedef heap_key air_time;
 #define AIR_BITS 32
 
 #define LONGEST_AIR_NS 4e18 /* beyond any run: a frame that would take longer never leaves */
-#define FIRST_CHUNK_FRAMES 64
+#define FIRST_CHUNK_FRAMES 8
 #define NO_MEDIUM UINT32_MAX
 #define CACHE_LINE_BYTES 64
 

@@ -18,7 +18,7 @@
 struct instance_private {
     struct services *services;
     struct option_values options;
-    char *options_text;
+    char *options_text; /* NULL until it is asked for: planners open thousands of instances that nobody asks */
     int created;
 #ifdef NAPM_SANITIZED
     atomic_uintptr_t inside; /* the thread that is between instance_lock and instance_unlock */
@@ -200,7 +200,6 @@ struct instance *instance_open(struct catalogue *catalogue, uint32_t kind, const
     instance->entry = entry;
     instance->private_part = private_part;
     private_part->options = options;
-    private_part->options_text = option_values_text(entry->plugin, &options);
     private_part->services = services_open(host, source, kind == NAPM_KIND_BACKEND, &instance->host);
     free(source);
     if (copy_functions(instance, error) || create(instance, choice, error)) {
@@ -239,7 +238,10 @@ int instance_check(struct catalogue *catalogue, uint32_t kind, const struct plug
 
 const char *instance_options_text(const struct instance *instance)
 {
-    return instance->private_part->options_text;
+    struct instance_private *private_part = instance->private_part;
+    if (!private_part->options_text)
+        private_part->options_text = option_values_text(instance->entry->plugin, &private_part->options);
+    return private_part->options_text;
 }
 
 int instance_extension(const struct instance *instance, const char *id, void *table, size_t table_bytes)

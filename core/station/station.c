@@ -24,7 +24,7 @@
 
 #include "core/base/memory.h"
 
-#define FIRST_CHUNK_JOBS 64
+#define FIRST_CHUNK_JOBS 8
 #define LATEST_WAKE_NS (INT64_MAX / 4) /* decades beyond any run: later is never, and would overflow sums of times */
 #define MOST_IDLE_WAITS 1000000 /* in a row, with jobs ready and nothing happening: such a scheduler will never pick */
 
@@ -280,8 +280,7 @@ static struct job *find_ready(struct station *station, uint64_t id)
 struct station *station_new(struct instance *scheduler, uint32_t workers)
 {
     struct station *station = NEW(struct station);
-    station->scheduler = scheduler;
-    station->serialised = scheduler->entry->plugin->threading == NAPM_THREADS_SERIALISED;
+    station_serve(station, scheduler);
     station->worker_count = workers;
     station->workers = NEW_ARRAY(struct worker, workers);
     station->wake_ns = INT64_MAX;
@@ -306,6 +305,12 @@ void station_reset(struct station *station, int64_t now_ns)
     station->now_ns = 0;
     station->last_id = 0;
     station->failure.kind = ERROR_NONE;
+}
+
+void station_serve(struct station *station, struct instance *scheduler)
+{
+    station->scheduler = scheduler;
+    station->serialised = scheduler->entry->plugin->threading == NAPM_THREADS_SERIALISED;
 }
 
 void station_free(struct station *station)

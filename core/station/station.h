@@ -68,6 +68,9 @@ void station_free(struct station *station);
  */
 void station_reset(struct station *station, int64_t now_ns);
 
+/* Another scheduler from now on, for a station that has just been made or reset. The one before may be closed. */
+void station_serve(struct station *station, struct instance *scheduler);
+
 /*
  * A job has come; *id is its id. The scheduler's failures and breaches of contract (ERROR_PLUGIN, by its name) are final:
  * from then on this and the next two calls repeat the error.

@@ -78,9 +78,10 @@ struct choice {
     double bound;
 };
 
-/* The choices of one stream, least bound first. */
+/* The choices of one stream. Numbers count from that of the least bound: see choice_at. */
 struct choices {
-    struct choice *items;
+    struct choice *items; /* first the `waiting`, a heap with the least in front; behind it the others, number 0 last */
+    uint32_t waiting;
     uint32_t *ways; /* borders of the way each: layers before it, not descending; NULL where there is one border only */
     uint32_t count, borders;
 };
@@ -104,6 +105,46 @@ struct search {
     double combinations;
     int64_t evaluations;
 };
+
+/* ---- order */
+
+static int is_before(const struct choice *x, const struct choice *y)
+{
+    if (x->bound != y->bound)
+        return x->bound < y->bound;
+    return x->cut != y->cut ? x->cut < y->cut : x->way < y->way;
+}
+
+/* Puts `choice` into the place at `at`, or further down where it belongs. */
+static void sink(struct choices *choices, uint32_t at, struct choice choice)
+{
+    struct choice *items = choices->items;
+    for (uint32_t child; (child = 2 * at + 1) < choices->waiting; at = child) {
+        child += child + 1 < choices->waiting && is_before(&items[child + 1], &items[child]);
+        if (!is_before(&items[child], &choice))
+            break;
+        items[at] = items[child];
+    }
+    items[at] = choice;
+}
+
+static void begin_order(struct choices *choices)
+{
+    choices->waiting = choices->count;
+    for (uint32_t at = choices->count / 2; at-- > 0;)
+        sink(choices, at, choices->items[at]);
+}
+
+/* The choice with this number. Of many choices few are looked at, so they are put in order only as far as they are. */
+static const struct choice *choice_at(struct choices *choices, uint32_t number)
+{
+    while (choices->count - choices->waiting <= number) {
+        struct choice least = choices->items[0], last = choices->items[--choices->waiting];
+        sink(choices, 0, last);
+        choices->items[choices->waiting] = least;
+    }
+    return &choices->items[choices->count - 1 - number];
+}
 
 /* ---- evaluations */
 
@@ -154,8 +195,8 @@ static int32_t evaluate_plan(struct search *search, struct napm_evaluation *resu
 
 static void write_choice(struct search *search, uint32_t stream, uint32_t number)
 {
-    const struct choices *choices = &search->choices[stream];
-    const struct choice *choice = &choices->items[number];
+    struct choices *choices = &search->choices[stream];
+    const struct choice *choice = choice_at(choices, number);
     const struct napm_problem_stream *view = search->problem->streams[stream];
     napm_plan_set_cut(search->problem, search->plan, stream, choice->cut);
     if (!choices->ways)
@@ -186,14 +227,14 @@ static int32_t try_choice(struct search *search, uint32_t stream, uint32_t numbe
 {
     if (is_best(search, stream, number))
         return NAPM_OK;
-    const struct choices *choices = &search->choices[stream];
+    struct choices *choices = &search->choices[stream];
     struct napm_evaluation result = {.size = sizeof(result)};
     int32_t status;
     if (choices->ways) {
         write_choice(search, stream, number);
         status = evaluate_plan(search, &result);
     } else {
-        status = evaluate(search, stream, choices->items[number].cut, limit_ns(search), &result);
+        status = evaluate(search, stream, choice_at(choices, number)->cut, limit_ns(search), &result);
     }
     if (status < 0)
         return status;
@@ -209,16 +250,6 @@ static int32_t try_choice(struct search *search, uint32_t stream, uint32_t numbe
 }
 
 /* ---- bounds */
-
-static int compare_choices(const void *a, const void *b)
-{
-    const struct choice *x = a, *y = b;
-    if (x->bound != y->bound)
-        return x->bound < y->bound ? -1 : 1;
-    if (x->cut != y->cut)
-        return x->cut < y->cut ? -1 : 1;
-    return (x->way > y->way) - (x->way < y->way);
-}
 
 static double sum_ns(const int64_t *layer_ns, uint32_t first, uint32_t end)
 {
@@ -265,12 +296,16 @@ static int has_device_alone(const struct napm_problem *problem, uint32_t stream)
     return 1;
 }
 
-/* How long the stream's tasks wait for their own device, by cut: 0 where that depends on other streams' cuts. */
+/*
+ * How long the stream's tasks wait for their own device, by cut: 0 where that depends on other streams' cuts, or the way
+ * passes several nodes.
+ */
 static int32_t measure_waits(struct search *search, uint32_t stream, struct napm_phases *phases)
 {
     const struct napm_problem_stream *view = search->problem->streams[stream];
     memset(search->waits_ns, 0, ((size_t)view->layer_count + 1) * sizeof(*search->waits_ns));
-    if (search->settings->objective == VARIANCE || view->interval_ns <= 0 || !has_device_alone(search->problem, stream))
+    if (search->settings->objective == VARIANCE || view->interval_ns <= 0 || route_count(view) > 2 ||
+        !has_device_alone(search->problem, stream))
         return NAPM_OK;
     for (uint32_t c = 1; c <= view->layer_count; c++) {
         double local_ns = sum_ns(view->layer_ns[view->device], 0, c);
@@ -308,7 +343,10 @@ struct way {
     const struct search *search;
     uint32_t stream, places, layers;
     const struct napm_problem_stream *view;
-    double *until_ns; /* by place and layers before: their time there, infinite where the node cannot run them */
+    double tasks;
+    /* By place and layers before: their time there, infinite where the node cannot run them, and the way up to there. */
+    double *until_ns, *up_ns;
+    double *result_ns; /* by the last place that is reached: the result's way */
 };
 
 static double share_ns(const struct way *way, uint32_t place, uint32_t first, uint32_t end)
@@ -341,7 +379,6 @@ static uint32_t share_end(const struct way *way, const uint32_t *cuts, uint32_t 
 /* What one task alone takes; infinite where it cannot be. */
 static double way_alone_ns(const struct way *way, const uint32_t *cuts)
 {
-    const struct napm_problem *problem = way->search->problem;
     double alone_ns = 0;
     uint32_t last = 0;
     for (uint32_t place = 0; place < way->places; place++) {
@@ -349,12 +386,12 @@ static double way_alone_ns(const struct way *way, const uint32_t *cuts)
         if (!share_fits(way, place, first, end))
             return INFINITY;
         if (place && first < way->layers) {
-            alone_ns += route_up_ns(problem, way->view, place - 1, way->view->cuts[first]->bytes);
+            alone_ns += way->up_ns[(size_t)place * (way->layers + 1) + first];
             last = place;
         }
         alone_ns += share_ns(way, place, first, end);
     }
-    return alone_ns + route_return_ns(problem, way->view, last) + route_report_ns(problem, way->view, last);
+    return alone_ns + way->result_ns[last];
 }
 
 /* Energy of one task, without what results and the repair of loss add. */
@@ -377,13 +414,13 @@ static double bound_of_way(const struct way *way, const uint32_t *cuts)
 {
     const struct search *search = way->search;
     const struct napm_objective *wish = search->problem->objective;
-    double tasks = search->evaluator->task_count(search->evaluator, way->stream), alone_ns = way_alone_ns(way, cuts);
+    double alone_ns = way_alone_ns(way, cuts);
     int64_t deadline_ns = way->view->deadline_ns;
     if (alone_ns == INFINITY || search->settings->objective == DELAY)
-        return alone_ns * tasks;
+        return alone_ns * way->tasks;
     if (search->settings->objective == VARIANCE)
         return 0;
-    return tasks / search->tasks *
+    return way->tasks / search->tasks *
            (wish->delay_per_s * alone_ns / 1e9 + wish->energy_per_j * way_energy_j(way, cuts) +
             (deadline_ns && alone_ns > (double)deadline_ns ? wish->miss : 0));
 }
@@ -401,13 +438,19 @@ static int next_way(uint32_t *cuts, uint32_t borders, uint32_t layers)
     return 0;
 }
 
-static void sum_shares(struct way *way)
+/* What the ways have in common: the times of the parts that they are made of. */
+static void time_parts(struct way *way)
 {
+    const struct napm_problem *problem = way->search->problem;
     for (uint32_t place = 0; place < way->places; place++) {
-        const int64_t *layer_ns = way->view->layer_ns[route_node(way->search->problem, way->view, place)];
+        const int64_t *layer_ns = way->view->layer_ns[route_node(problem, way->view, place)];
         double *until_ns = way->until_ns + (size_t)place * (way->layers + 1);
-        for (uint32_t layer = 0; layer < way->layers; layer++)
+        double *up_ns = way->up_ns + (size_t)place * (way->layers + 1);
+        for (uint32_t layer = 0; layer < way->layers; layer++) {
             until_ns[layer + 1] = layer_ns ? until_ns[layer] + (double)layer_ns[layer] : INFINITY;
+            up_ns[layer] = place ? route_up_ns(problem, way->view, place - 1, way->view->cuts[layer]->bytes) : 0;
+        }
+        way->result_ns[place] = route_return_ns(problem, way->view, place) + route_report_ns(problem, way->view, place);
     }
 }
 
@@ -438,7 +481,12 @@ static int32_t list_ways(struct search *search, uint32_t stream)
 {
     const struct napm_problem_stream *view = search->problem->streams[stream];
     struct choices *choices = &search->choices[stream];
-    struct way way = {search, stream, route_count(view), view->layer_count, view, NULL};
+    struct way way = {.search = search,
+                      .stream = stream,
+                      .places = route_count(view),
+                      .layers = view->layer_count,
+                      .view = view,
+                      .tasks = search->evaluator->task_count(search->evaluator, stream)};
     choices->borders = way.places - 1;
     double count = count_ways(choices->borders, way.layers);
     if (count > MOST_WAYS) {
@@ -453,12 +501,16 @@ static int32_t list_ways(struct search *search, uint32_t stream)
     choices->items = calloc((size_t)count, sizeof(*choices->items));
     choices->ways = calloc(((size_t)count + 1) * choices->borders, sizeof(*choices->ways));
     way.until_ns = calloc((size_t)way.places * (way.layers + 1), sizeof(*way.until_ns));
-    int fine = choices->items && choices->ways && way.until_ns;
+    way.up_ns = calloc((size_t)way.places * (way.layers + 1), sizeof(*way.up_ns));
+    way.result_ns = calloc(way.places, sizeof(*way.result_ns));
+    int fine = choices->items && choices->ways && way.until_ns && way.up_ns && way.result_ns;
     if (fine) {
-        sum_shares(&way);
+        time_parts(&way);
         fill_ways(&way, choices);
     }
     free(way.until_ns);
+    free(way.up_ns);
+    free(way.result_ns);
     return fine ? NAPM_OK : NAPM_ERR_MEMORY;
 }
 
@@ -471,7 +523,7 @@ static int32_t list_choices(struct search *search, uint32_t stream)
         return status;
     if (choices->count == 0)
         return cuts_none_feasible(search->settings->host, search->problem, stream);
-    qsort(choices->items, choices->count, sizeof(*choices->items), compare_choices);
+    begin_order(choices);
     return NAPM_OK;
 }
 
@@ -521,7 +573,7 @@ static int32_t bound_all(struct search *search)
             status = list_choices(search, i);
     }
     for (uint32_t i = count; i-- > 0 && status == NAPM_OK;)
-        search->rest[i] = search->rest[i + 1] + search->choices[i].items[0].bound;
+        search->rest[i] = search->rest[i + 1] + choice_at(&search->choices[i], 0)->bound;
     free(phases);
     return status;
 }
@@ -536,9 +588,9 @@ static int is_hopeless(const struct search *search, double bound, double others)
 /* Takes the change of one stream's choice that is best. */
 static int32_t improve(struct search *search, uint32_t stream)
 {
-    const struct choices *choices = &search->choices[stream];
-    double others = search->rest[0] - choices->items[0].bound;
-    for (uint32_t k = 0; k < choices->count && !is_hopeless(search, choices->items[k].bound, others); k++) {
+    struct choices *choices = &search->choices[stream];
+    double others = search->rest[0] - choice_at(choices, 0)->bound;
+    for (uint32_t k = 0; k < choices->count && !is_hopeless(search, choice_at(choices, k)->bound, others); k++) {
         int32_t status = try_choice(search, stream, k);
         if (status < 0)
             return status;
@@ -567,13 +619,13 @@ static int32_t descend(struct search *search)
 static int32_t place(struct search *search, uint32_t stream, double bound)
 {
     int last = stream + 1 == search->problem->stream_count;
-    const struct choices *choices = &search->choices[stream];
+    struct choices *choices = &search->choices[stream];
     for (uint32_t k = 0; k < choices->count; k++) {
-        if (is_hopeless(search, bound + choices->items[k].bound, search->rest[stream + 1]))
+        double with = bound + choice_at(choices, k)->bound;
+        if (is_hopeless(search, with, search->rest[stream + 1]))
             return NAPM_OK;
         choose(search, stream, k);
-        int32_t status =
-            last ? try_choice(search, stream, k) : place(search, stream + 1, bound + choices->items[k].bound);
+        int32_t status = last ? try_choice(search, stream, k) : place(search, stream + 1, with);
         if (status < 0)
             return status;
     }
