@@ -27,7 +27,7 @@ static uint64_t rotate(uint64_t x, int bits)
     return (x << bits) | (x >> (64 - bits));
 }
 
-uint64_t random_bits(struct random *random)
+static inline uint64_t next_bits(struct random *random)
 {
     uint64_t *s = random->state;
     uint64_t result = rotate(s[1] * 5, 7) * 9;
@@ -41,9 +41,14 @@ uint64_t random_bits(struct random *random)
     return result;
 }
 
+uint64_t random_bits(struct random *random)
+{
+    return next_bits(random);
+}
+
 double random_unit(struct random *random)
 {
-    return (double)(random_bits(random) >> 11) * 0x1.0p-53;
+    return (double)(next_bits(random) >> 11) * 0x1.0p-53;
 }
 
 static double random_normal(struct random *random)

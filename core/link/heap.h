@@ -9,9 +9,9 @@
  * A thing may be in the queue once. Behind the last entry stand keys that are greater than any, so that each entry has
  * four children or none.
  *
- * Most events cause others. So the place of the first that is removed stays open for what is added next, which goes one
- * way down, a short one if it is due soon, where closing the place and adding are a whole way down and one up. Only
- * heap_count() knows how many there are.
+ * Most events cause others. So the place of the first that is removed stays open for what is added next: what is due soon
+ * goes a short way down from there, where closing the place would take the last one all the way. Only heap_count() knows
+ * how many there are.
  */
 #ifndef NAPM_LINK_HEAP_H
 #define NAPM_LINK_HEAP_H
@@ -161,15 +161,27 @@ static inline heap_key heap_first(const struct heap *heap)
     return heap->entries[heap->first];
 }
 
+/* Fills the open place at the top. Of the key and the last one the lesser goes there; the greater stands well at the end. */
+static inline void heap_fill(struct heap *heap, heap_key key)
+{
+    uint32_t end = heap->count - 1;
+    heap_key last = heap->entries[end];
+    heap->first = 0;
+    if (end == 0 || key <= last) {
+        heap_sink(heap, 0, key);
+    } else {
+        heap_sink(heap, 0, last);
+        heap_rise(heap, end, key);
+    }
+}
+
 /* Adds a thing that is not in. */
 static inline void heap_add(struct heap *heap, heap_key key)
 {
-    if (heap->first == 0) {
+    if (heap->first != 0)
+        heap_fill(heap, key);
+    else
         heap_rise(heap, heap->count++, key);
-    } else {
-        heap->first = 0;
-        heap_sink(heap, 0, key);
-    }
 }
 
 /* Puts `key` in place of the first, of the same thing or another that is not in. */

@@ -200,7 +200,8 @@ struct instance *instance_open(struct catalogue *catalogue, uint32_t kind, const
     instance->entry = entry;
     instance->private_part = private_part;
     private_part->options = options;
-    private_part->services = services_open(host, source, kind == NAPM_KIND_BACKEND, &instance->host);
+    private_part->services = services_open(host, source, kind == NAPM_KIND_BACKEND,
+                                           entry->plugin->threading == NAPM_THREADS_PARALLEL, &instance->host);
     free(source);
     if (copy_functions(instance, error) || create(instance, choice, error)) {
         instance_close(instance);

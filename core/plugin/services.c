@@ -3,6 +3,7 @@
 #include "core/plugin/services.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
@@ -21,10 +22,9 @@ struct services {
     struct instance_host host; /* its label is `label` */
     char *label, *source;
     int may_sleep;
-    /* A plugin may be called from several threads. A random number takes a few nanoseconds: nobody sleeps for it. */
-    pthread_spinlock_t random_lock;
+    bool parallel; /* several threads may be in callbacks at once */
+    pthread_mutex_t lock; /* guards what follows: the random numbers only where several may be */
     struct random random;
-    pthread_mutex_t lock; /* guards what follows */
     struct interned *texts;
     char error_text[1024];
 };
@@ -32,6 +32,19 @@ struct services {
 static struct services *behind(const struct napm_host *table)
 {
     return table->context;
+}
+
+/* Most plugins are called by one thread at a time, and some ask for a random number for each task: those need no lock. */
+static void enter(struct services *services)
+{
+    if (services->parallel)
+        pthread_mutex_lock(&services->lock);
+}
+
+static void leave(struct services *services)
+{
+    if (services->parallel)
+        pthread_mutex_unlock(&services->lock);
 }
 
 /* Copies with control characters as blanks: a line of the log or an error stays one line and cannot paint a terminal. */
@@ -82,18 +95,18 @@ static int32_t service_sleep_until_ns(const struct napm_host *table, int64_t unt
 static uint64_t service_random_bits(const struct napm_host *table)
 {
     struct services *services = behind(table);
-    pthread_spin_lock(&services->random_lock);
+    enter(services);
     uint64_t bits = random_bits(&services->random);
-    pthread_spin_unlock(&services->random_lock);
+    leave(services);
     return bits;
 }
 
 static double service_random_unit(const struct napm_host *table)
 {
     struct services *services = behind(table);
-    pthread_spin_lock(&services->random_lock);
+    enter(services);
     double number = random_unit(&services->random);
-    pthread_spin_unlock(&services->random_lock);
+    leave(services);
     return number;
 }
 
@@ -123,7 +136,7 @@ static const void *service_get_extension(const struct napm_host *table, const ch
     return NULL;
 }
 
-struct services *services_open(const struct instance_host *host, const char *source, int may_sleep,
+struct services *services_open(const struct instance_host *host, const char *source, int may_sleep, bool parallel,
                                struct napm_host *table)
 {
     struct services *services = NEW(struct services);
@@ -132,8 +145,8 @@ struct services *services_open(const struct instance_host *host, const char *sou
     services->host.label = services->label;
     services->source = text_copy(source);
     services->may_sleep = may_sleep;
+    services->parallel = parallel;
     pthread_mutex_init(&services->lock, NULL);
-    pthread_spin_init(&services->random_lock, PTHREAD_PROCESS_PRIVATE);
     random_seed(&services->random, host->seed, services->label);
     *table = (struct napm_host){.size = sizeof(*table),
                                 .abi = NAPM_ABI,
@@ -157,7 +170,6 @@ void services_close(struct services *services)
         free(text);
     }
     pthread_mutex_destroy(&services->lock);
-    pthread_spin_destroy(&services->random_lock);
     free(services->label);
     free(services->source);
     free(services);

@@ -3,6 +3,8 @@
 #ifndef NAPM_PLUGIN_SERVICES_H
 #define NAPM_PLUGIN_SERVICES_H
 
+#include <stdbool.h>
+
 #include <napm/host.h>
 
 #include "core/plugin/catalogue.h"
@@ -11,9 +13,9 @@ struct services;
 
 /*
  * Fills *table, which stays in place and is valid until services_close(). `source` begins the instance's log lines;
- * `may_sleep` 1 for kinds that may wait.
+ * `may_sleep` 1 for kinds that may wait; `parallel`: callbacks of the instance may overlap.
  */
-struct services *services_open(const struct instance_host *host, const char *source, int may_sleep,
+struct services *services_open(const struct instance_host *host, const char *source, int may_sleep, bool parallel,
                                struct napm_host *table);
 void services_close(struct services *services);
 

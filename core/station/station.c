@@ -470,6 +470,15 @@ static int start_picked(struct station *station, int64_t now_ns, struct station_
     return 0;
 }
 
+/* Apart from station_dispatch, which mostly has nothing to give, and then does not need this one's frame. */
+static __attribute__((noinline)) int start_some(struct station *station, int64_t now_ns, struct station_slice *slice,
+                                                struct error *error)
+{
+    if (start_queued(station, now_ns, slice))
+        return 1;
+    return station->busy_count == station->worker_count ? 0 : start_picked(station, now_ns, slice, error);
+}
+
 int station_dispatch(struct station *station, int64_t now_ns, struct station_slice *slice, struct error *error)
 {
     if (station->failure.kind != ERROR_NONE)
@@ -478,9 +487,7 @@ int station_dispatch(struct station *station, int64_t now_ns, struct station_sli
     station->wake_ns = INT64_MAX;
     if (station->busy_count == station->worker_count && station->starting_count == 0)
         return 0;
-    if (start_queued(station, now_ns, slice))
-        return 1;
-    return station->busy_count == station->worker_count ? 0 : start_picked(station, now_ns, slice, error);
+    return start_some(station, now_ns, slice, error);
 }
 
 static struct station_end end_of(const struct job *job, int64_t now_ns, bool cancelled)
