@@ -21,6 +21,7 @@ void data_init(struct data_link *data)
     data->fd = -1;
     pthread_mutex_init(&data->send_lock, NULL);
     frame_reader_init(&data->reader);
+    data->look_from_ns = data->look_until_ns = 0;
     atomic_init(&data->sent_bytes, 0);
     atomic_init(&data->received_bytes, 0);
 }
@@ -84,6 +85,38 @@ int data_send(struct data_link *data, struct frame_header *header, const int64_t
     return status;
 }
 
+void data_expect(struct data_link *data, int64_t from_ns, int64_t until_ns)
+{
+    data->look_from_ns = from_ns;
+    data->look_until_ns = until_ns;
+}
+
+/* Sleeps until it is time to look, or something has come. */
+static void sleep_before_looking(const struct data_link *data)
+{
+    struct pollfd readable = {.fd = data->fd, .events = POLLIN};
+    int64_t left_ns = data->look_from_ns - clock_now_ns();
+    const struct timespec left = {.tv_sec = left_ns / NS_PER_S, .tv_nsec = left_ns % NS_PER_S};
+    if (left_ns > 0)
+        ppoll(&readable, 1, &left, NULL);
+}
+
+/* As frame_read, but looks for what is expected, for as long as it is. */
+static int look_out(struct data_link *data, struct error *error)
+{
+    const uint64_t before = data->reader.received_bytes;
+    const int64_t until_ns = data->look_until_ns;
+    int status;
+    sleep_before_looking(data);
+    data->look_until_ns = 0;
+    data->reader.waits = false;
+    do {
+        status = frame_read(&data->reader, data->fd, &data->receiver, error);
+    } while (status > 0 && data->reader.received_bytes == before && clock_now_ns() < until_ns);
+    data->reader.waits = true;
+    return status;
+}
+
 static void *run_reader(void *argument)
 {
     struct data_link *data = argument;
@@ -91,7 +124,8 @@ static void *run_reader(void *argument)
     int status;
     data->reader.waits = true;
     do {
-        status = frame_read(&data->reader, data->fd, &data->receiver, &error);
+        status =
+            data->look_until_ns ? look_out(data, &error) : frame_read(&data->reader, data->fd, &data->receiver, &error);
     } while (status > 0);
     if (status == 0)
         error_set(&error, ERROR_RUN, "the controller has closed the data connection");

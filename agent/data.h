@@ -16,7 +16,8 @@
 struct data_link {
     int fd; /* -1: not connected */
     pthread_mutex_t send_lock;
-    struct frame_reader reader; /* the reading thread's */
+    struct frame_reader reader; /* the reading thread's, as what follows */
+    int64_t look_from_ns, look_until_ns; /* it looks out for what is to come then; until 0: no */
     struct frame_receiver receiver;
     pthread_t thread;
     bool is_read; /* the thread has been started */
@@ -38,6 +39,12 @@ int data_connect(struct data_link *data, const char *host, uint16_t port, const 
 int data_listen(struct data_link *data, const struct frame_receiver *receiver,
                 void (*ended)(void *context, const struct error *why), struct error *error);
 void data_stop(struct data_link *data); /* ends the thread, and with it the connection; harmless where there is none */
+
+/*
+ * Something is likely to come between these times: the thread then looks for it instead of sleeping in the socket, which
+ * takes tens of microseconds to wake from. From the receiver only.
+ */
+void data_expect(struct data_link *data, int64_t from_ns, int64_t until_ns);
 
 /* Sends one frame whole. sent_ns is stamped here. */
 int data_send(struct data_link *data, struct frame_header *header, const int64_t *layer_ns, const void *const *tensors,

@@ -88,7 +88,10 @@ static int begin_frame(void *context, const struct frame_header *header, int64_t
                                     header->stream, header->payload_bytes);
     }
     bool fits = false;
-    if (header->kind == FRAME_PROBE || header->kind == FRAME_AHEAD)
+    if (header->kind == FRAME_EXPECT)
+        fits = header->payload_bytes == 0 && header->started_ns >= 0 && header->ended_ns >= header->started_ns &&
+               header->ended_ns - header->started_ns <= FRAME_EXPECT_NS_MAX;
+    else if (header->kind == FRAME_PROBE || header->kind == FRAME_AHEAD)
         fits = header->payload_bytes <= CONTENT_BYTES_MAX;
     else if (header->kind == FRAME_RESULT)
         fits = header->payload_bytes == 0 || work_result_fits(session->work, header->stream, header->payload_bytes);
@@ -111,6 +114,10 @@ static int end_frame(void *context, const struct frame_header *header, struct er
     }
     if (header->kind == FRAME_AHEAD)
         return 0;
+    if (header->kind == FRAME_EXPECT) {
+        data_expect(&session->data, header->started_ns, header->ended_ns);
+        return 0;
+    }
     if (header->kind == FRAME_RESULT || header->kind == FRAME_TASK)
         atomic_fetch_add(&session->data.received_bytes, header->tensor_bytes);
     if (header->kind == FRAME_TASK) {

@@ -166,10 +166,13 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
     }
 }
 
-static void arm_timer(struct drive *drive)
+/* For what the station, a change, or something to look out for at that time asks for. */
+static void arm_timer(struct drive *drive, int64_t watch_ns)
 {
     int64_t wake_ns = station_wake_ns(drive->station), change_ns = changes_next_ns(drive->changes);
     wake_ns = change_ns < wake_ns ? change_ns : wake_ns;
+    if (watch_ns != INT64_MAX && drive_clock_ns(drive, watch_ns) < wake_ns)
+        wake_ns = drive_clock_ns(drive, watch_ns);
     if (wake_ns == drive->timer_ns)
         return;
     drive->timer_ns = wake_ns;
@@ -265,12 +268,14 @@ static void *run_drive(void *argument)
     }
     drive_tick(drive, clock_now_ns());
     while (!drive->over && !is_all_done(drive)) {
-        event_base_loop(drive->world->base, EVLOOP_ONCE);
+        int64_t now_ns = clock_now_ns(), watch_ns = watch_next_ns(drive, now_ns);
+        bool looks = watch_ns <= now_ns;
+        arm_timer(drive, looks ? INT64_MAX : watch_ns);
+        event_base_loop(drive->world->base, looks ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
         atomic_fetch_add_explicit(&drive->beat, 1, memory_order_relaxed);
         drive_change(drive, clock_now_ns());
         if (drive->station_dirty && !drive->over)
             tasks_dispatch(drive);
-        arm_timer(drive);
     }
     drive->over = true;
     abandon_tasks(drive);

@@ -9,6 +9,7 @@
 #include "core/world/energy.h"
 #include "core/world/local_private.h"
 #include "core/world/outbox.h"
+#include "core/world/watch.h"
 
 /* Where a task is. */
 enum task_state {
@@ -40,6 +41,7 @@ struct placement {
     int64_t *station_layer_ns; /* of the layers behind the last cut */
     uint64_t task_count; /* that go by it, and have not been given back */
     uint32_t awaited; /* so many nodes are preparing parts of it */
+    struct watch_estimate device_took, station_took; /* computing a task there */
 };
 
 struct stream_run;
@@ -89,6 +91,7 @@ struct stream_run {
     struct placement *now; /* by which tasks start */
     struct placement *coming; /* of the plan that is being prepared; NULL: that changes nothing here */
     struct payload_layout down;
+    struct watch_window window; /* when the device is likely to send what it computes now */
     struct instance *arrivals;
     struct napm_loadgen_arrivals arrivals_hook;
     bool waiting; /* for a completion, before it can say when the next task comes */
@@ -197,6 +200,14 @@ void replan_work_done(struct drive *drive, struct worker_item *item); /* by a wo
 void replan_node_lost(struct drive *drive, uint32_t node);
 void replan_stop(struct drive *drive); /* no more; waits, but not for ever */
 void replan_close(struct drive *drive);
+
+/* ---- drive_watch.c: looking out for what is expected */
+void watch_device(struct task *task, int64_t since_ns); /* its device computes it, since then */
+void watch_device_done(struct task *task); /* it does no more, but perhaps the stream's next */
+int64_t watch_next_ns(const struct drive *drive, int64_t now_ns); /* since, or from when, to look; INT64_MAX: not */
+void watch_station_done(struct task *task, const struct worker_item *item); /* a worker was busy with it for so long */
+struct watch_window watch_result(const struct task *task, int64_t now_ns); /* of a slice that is about to start */
+void watch_tell(struct stream_run *stream, const struct watch_window *window); /* the device is to look for a result */
 
 /* ---- drive_tasks.c: the way of a task */
 void task_let_go(struct task *task); /* of a dead one: it goes once nobody holds it */

@@ -294,6 +294,8 @@ void task_start(struct stream_run *stream, int64_t due_ns)
     message.body_case = WIRE__MESSAGE__BODY_START;
     message.start = &body;
     peer_tell(&drive->world->nodes[stream->spec->device].peer, &message);
+    if (stream->open_count == 1)
+        watch_device(task, due_ns);
 }
 
 /* ---- the task a peer speaks of, which must be where the peer can speak of it */
@@ -480,6 +482,8 @@ static void note_part(struct task *task, const struct frame_header *header)
         task->hops[task->hop - 1].left_ns = header->ended_ns;
     }
     task->left_ns = header->ended_ns;
+    if (task->hop == 0)
+        watch_device_done(task);
     task->digest = header->digest;
     task->energy_j += energy_compute(task->stream->drive->energy, hop_of(task, task->hop)->node,
                                      header->ended_ns - header->started_ns);
@@ -700,6 +704,7 @@ static void slice_came_back(struct drive *drive, struct worker_item *item)
         snprintf(task->cause, sizeof(task->cause), "node %s: %.400s",
                  drive->scenario->nodes[drive->scenario->station].name, item->error.text);
     }
+    watch_station_done(task, item);
     if (!drive->over)
         slice_done(drive, task, item->job);
 }
@@ -750,6 +755,16 @@ static int ask_station(struct drive *drive, struct station_slice *slice, struct 
     return status;
 }
 
+/* From then on they are the worker's. */
+static void post_slices(struct drive *drive, uint32_t worker, struct worker_item *first)
+{
+    const struct task *task = first->user;
+    struct stream_run *stream = task->stream;
+    const struct watch_window window = watch_result(task, clock_now_ns());
+    workers_post(drive->world->workers, worker, first);
+    watch_tell(stream, &window);
+}
+
 void tasks_dispatch(struct drive *drive)
 {
     struct station_slice slice;
@@ -767,7 +782,7 @@ void tasks_dispatch(struct drive *drive)
         }
         if (slice.more || !first)
             continue;
-        workers_post(drive->world->workers, slice.worker, first);
+        post_slices(drive, slice.worker, first);
         first = NULL;
         last = &first;
     }

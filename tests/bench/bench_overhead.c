@@ -2,17 +2,24 @@
 /*
  * What the platform adds to a task: its delay minus what the layers took, over an unshaped link, for AlexNet (CIFAR-10)
  * at cuts of 64 KiB and less: tasks that follow each other at once, and tasks at intervals in which all has become idle.
- * Also the memory table: an agent's resident size above the weights that it holds.
+ * Also the memory table: an agent's resident size above the weights that it holds. And, first, what this machine takes to
+ * wake a thread that sleeps in a socket, which a task needs three times: device to station, to its worker, and back.
  * Usage: bench_overhead [MODEL [BACKEND [CUT]]].
  */
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/base/stats.h"
 #include "tests/world/world_trial.h"
 
-enum { TASKS = 400, WARMUP = 20, ALL_CUTS = -1 };
+enum { HANDOFFS = 300, TASKS = 400, WARMUP = 20, ALL_CUTS = -1 };
 #define CUT_BYTES_MAX (64u << 10)
 
 static const char scenario_format[] =
@@ -52,8 +59,8 @@ static uint64_t resident_bytes(const struct trial *trial)
 
 static void print_row(struct trial *trial, uint32_t cut, uint64_t cut_bytes)
 {
-    static struct column overhead, wait, transmit, queue, back, compute;
-    struct column *const columns[] = {&overhead, &wait, &transmit, &queue, &back, &compute};
+    static struct column overhead, wait, device, transmit, queue, station, back, compute;
+    struct column *const columns[] = {&overhead, &wait, &device, &transmit, &queue, &station, &back, &compute};
     for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
         columns[i]->count = 0;
     for (size_t i = 0; i < trial->tasks.count; i++) {
@@ -63,6 +70,8 @@ static void print_row(struct trial *trial, uint32_t cut, uint64_t cut_bytes)
         int64_t computed_ns = record->device_compute_ns + record->station_compute_ns;
         add(&overhead, record->ended_ns - record->started_ns - computed_ns);
         add(&wait, record->device_wait_ns);
+        add(&device, record->phase_ns[PHASE_LOCAL] - record->device_wait_ns - record->device_compute_ns);
+        add(&station, record->phase_ns[PHASE_REMOTE] - record->station_compute_ns);
         add(&transmit, record->phase_ns[PHASE_TRANSMIT]);
         add(&queue, record->phase_ns[PHASE_QUEUE]);
         add(&back, record->phase_ns[PHASE_RETURN]);
@@ -70,12 +79,69 @@ static void print_row(struct trial *trial, uint32_t cut, uint64_t cut_bytes)
     }
     uint64_t weights, activations;
     model_part_memory(trial->scenario->models[0].model, 0, cut, &weights, &activations);
-    printf("%4u %9.1f | %8.1f %8.1f %8.1f | %7.1f %8.1f %7.1f %7.1f | %9.1f | %9.1f %9.1f\n", cut,
+    printf("%4u %9.1f | %8.1f %8.1f %8.1f | %6.1f %6.1f %8.1f %6.1f %7.1f %6.1f | %8.1f | %7.1f %7.1f\n", cut,
            (double)cut_bytes / 1024, quantile(&overhead, 0.5), quantile(&overhead, 0.9), quantile(&overhead, 0.99),
-           quantile(&wait, 0.5), quantile(&transmit, 0.5), quantile(&queue, 0.5), quantile(&back, 0.5),
-           quantile(&compute, 0.5), (double)weights / 1048576,
+           quantile(&wait, 0.5), quantile(&device, 0.5), quantile(&transmit, 0.5), quantile(&queue, 0.5),
+           quantile(&station, 0.5), quantile(&back, 0.5), quantile(&compute, 0.5), (double)weights / 1048576,
            (double)resident_bytes(trial) / 1048576 - (double)weights / 1048576);
     fflush(stdout);
+}
+
+/* ---- what the machine takes */
+
+/* Sends back when it woke up. */
+static void *answer(void *argument)
+{
+    int fd = *(int *)argument;
+    int64_t at_ns;
+    while (recv(fd, &at_ns, sizeof(at_ns), MSG_WAITALL) == sizeof(at_ns)) {
+        at_ns = clock_now_ns();
+        if (send(fd, &at_ns, sizeof(at_ns), MSG_NOSIGNAL) != sizeof(at_ns))
+            break;
+    }
+    return NULL;
+}
+
+/* Two ends of a loopback TCP connection. */
+static int connect_both(int ends[2])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t bytes = sizeof(address);
+    int on = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
+    ends[0] = socket(AF_INET, SOCK_STREAM, 0);
+    int status = bind(listener, (struct sockaddr *)&address, bytes) || listen(listener, 1) ||
+                 getsockname(listener, (struct sockaddr *)&address, &bytes) ||
+                 connect(ends[0], (struct sockaddr *)&address, bytes);
+    ends[1] = status ? -1 : accept(listener, NULL, NULL);
+    close(listener);
+    for (int i = 0; i < 2; i++)
+        setsockopt(ends[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    return status || ends[1] < 0 ? -1 : 0;
+}
+
+static int print_handoff(void)
+{
+    static struct column taken;
+    int ends[2];
+    pthread_t thread;
+    if (connect_both(ends) || pthread_create(&thread, NULL, answer, &ends[1]))
+        return 1;
+    for (int i = 0; i < HANDOFFS; i++) {
+        int64_t at_ns = 0, sent_ns;
+        clock_sleep_until_ns(clock_now_ns() + 3 * NS_PER_MS); /* as the computing of a part of a task */
+        sent_ns = clock_now_ns();
+        if (send(ends[0], &at_ns, sizeof(at_ns), MSG_NOSIGNAL) != sizeof(at_ns) ||
+            recv(ends[0], &at_ns, sizeof(at_ns), MSG_WAITALL) != sizeof(at_ns))
+            return 1;
+        add(&taken, at_ns - sent_ns);
+    }
+    printf("this machine wakes a thread that has slept 3 ms in a loopback TCP socket in %.1f us (median; p90 %.1f)\n\n",
+           quantile(&taken, 0.5), quantile(&taken, 0.9));
+    shutdown(ends[0], SHUT_RDWR);
+    pthread_join(thread, NULL);
+    close(ends[0]);
+    close(ends[1]);
+    return 0;
 }
 
 /* Every cut, or one, under one way of arriving. */
@@ -86,9 +152,10 @@ static int print_table(const char *model, const char *backend, const char *arriv
     snprintf(text, sizeof(text), scenario_format, backend, TASKS, arrivals, WARMUP);
     printf("platform overhead per task: %s, %s, unshaped loopback, %d tasks a cut, %s; us\n", model, backend,
            TASKS - WARMUP, arrivals);
-    printf(" cut   cut KiB | overhead:   p90      p99 |   start transmit   queue  return |   compute | agent: weights "
-           "MiB, "
-           "rest of resident MiB\n");
+    printf(" cut   cut KiB | overhead:   p90      p99 |  start device transmit  queue station return |  compute | "
+           "agent, MiB:\n"
+           "               |                            |        around                   around        |          | "
+           "weights    rest\n");
     for (uint32_t cut = only_cut == ALL_CUTS ? 0 : (uint32_t)only_cut; cut <= layers; cut++) {
         struct trial trial;
         struct error error = {0};
@@ -114,7 +181,7 @@ int main(int argc, char **argv)
 {
     static const char *const arrivals[] = {"plugin = \"closed-loop\";", "plugin = \"periodic\"; period = \"15ms\";"};
     const char *model = argc > 1 ? argv[1] : "alexnet-cifar10", *backend = argc > 2 ? argv[2] : "onednn";
-    int status = 0;
+    int status = print_handoff();
     for (size_t i = 0; i < sizeof(arrivals) / sizeof(arrivals[0]) && status == 0; i++)
         status = print_table(model, backend, arrivals[i], argc > 3 ? atoi(argv[3]) : ALL_CUTS);
     return status;
