@@ -167,7 +167,7 @@ static inline void heap_fill(struct heap *heap, heap_key key)
     uint32_t end = heap->count - 1;
     heap_key last = heap->entries[end];
     heap->first = 0;
-    if (end == 0 || key <= last) {
+    if (key <= last) {
         heap_sink(heap, 0, key);
     } else {
         heap_sink(heap, 0, last);
@@ -198,7 +198,10 @@ static inline void heap_remove_first(struct heap *heap)
     heap_close(heap);
     if (heap->places)
         heap->places[heap_thing(heap->entries[0])] = HEAP_ABSENT;
-    heap->first = (uint32_t)(heap_least_of_four(heap->entries + 1) - heap->entries);
+    if (heap->count == 1)
+        heap_cut_last(heap);
+    else
+        heap->first = (uint32_t)(heap_least_of_four(heap->entries + 1) - heap->entries);
 }
 
 /* Where the thing stands, or HEAP_ABSENT. */
