@@ -61,21 +61,27 @@ int order_make(const struct napm_model *view, const uint32_t *node_of_layer, uin
     return order_same(order, NULL, 0, view->layer_count) ? 0 : 1;
 }
 
-int order_random(const struct napm_model *view, struct random *random, uint32_t node_count, uint32_t *order,
-                 uint32_t *cuts)
+/* Whatever needs a layer goes at least as far as it does. */
+static void push_on(const struct napm_model *view, uint32_t *node_of_layer)
 {
-    uint32_t *node_of_layer = NEW_ARRAY(uint32_t, view->layer_count);
-    struct order_fault fault;
-    double move = random_unit(random) * random_unit(random); /* how readily a layer goes to the next node */
-    for (uint32_t l = 0; l < view->layer_count; l++) {
+    for (uint32_t l = 0; l < view->layer_count; l++)
         for (uint32_t i = 0; i < view->layers[l]->input_count; i++) {
             uint32_t producer = view->tensors[view->layers[l]->inputs[i]]->producer;
             if (producer != NAPM_NONE && node_of_layer[producer] > node_of_layer[l])
                 node_of_layer[l] = node_of_layer[producer];
         }
-        while (node_of_layer[l] + 1 < node_count && random_unit(random) < move)
-            node_of_layer[l]++;
-    }
+}
+
+int order_random(const struct napm_model *view, struct random *random, uint32_t node_count, uint32_t *order,
+                 uint32_t *cuts)
+{
+    uint32_t *node_of_layer = NEW_ARRAY(uint32_t, view->layer_count);
+    struct order_fault fault;
+    /* Each node begins with one layer or two, and with all that need them. */
+    for (uint32_t node = 1; node < node_count && view->layer_count > 0; node++)
+        for (uint32_t begun = 1 + (uint32_t)(2 * random_unit(random)); begun > 0; begun--)
+            node_of_layer[(uint32_t)(random_unit(random) * view->layer_count)] = node;
+    push_on(view, node_of_layer);
     int answer = order_make(view, node_of_layer, node_count, order, cuts, &fault);
     free(node_of_layer);
     return answer;

@@ -589,7 +589,8 @@ static void a_plan_that_is_none_is_reported_with_plugin_stream_and_layer(void **
                     WORDS("node-out-of-range", "misbehaves", "layer 1", "stream 's1'", "node 3", "3 nodes"));
     plan_and_expect("foreign-device", NULL, ERROR_PLUGIN,
                     WORDS("foreign-device", "misbehaves", "layer 0", "stream 's0'", "'d1'", "'d0'", "'station'"));
-    plan_and_expect("no-prefix", NULL, ERROR_PLUGIN, WORDS("no-prefix", "misbehaves", "layer 1", "stream 's0'", "cut"));
+    plan_and_expect("no-prefix", NULL, ERROR_PLUGIN,
+                    WORDS("no-prefix", "misbehaves", "layer 1", "stream 's0'", "layer 0"));
     plan_and_expect("all-local", NULL, ERROR_PLUGIN, WORDS("all-local", "misbehaves", "'d0'", "3.34 MiB", "2.48 MiB"));
     plan_and_expect("odd-status", NULL, ERROR_PLUGIN, WORDS("odd-status", "misbehaves", "77"));
 }
