@@ -423,14 +423,18 @@ static void test_the_monitor_sees_work_and_memory(void **state)
 static void test_stress_burns_its_share_and_holds_memory(void **state)
 {
     struct monitor monitor;
-    struct monitor_sample before, during, after;
+    struct monitor_sample before, filled, during, after;
     int64_t now_ns = clock_now_ns();
     const struct stress_level levels[] = {{now_ns, 0.5, 64 << 20}, {now_ns + 3600 * NS_PER_S, 0, 0}};
     (void)state;
     monitor_open(&monitor);
     monitor_sample(&monitor, &before);
     struct stress *stress = stress_start(levels, 2);
-    clock_sleep_until_ns(now_ns + 500 * NS_PER_MS);
+    do { /* filling memory takes its time, and processor time of its own */
+        clock_sleep_until_ns(clock_now_ns() + 20 * NS_PER_MS);
+        monitor_sample(&monitor, &filled);
+    } while (filled.resident_bytes < before.resident_bytes + (63 << 20) && clock_now_ns() < now_ns + 10 * NS_PER_S);
+    clock_sleep_until_ns(clock_now_ns() + 500 * NS_PER_MS);
     monitor_sample(&monitor, &during);
     stress_stop(stress);
     monitor_sample(&monitor, &after);
