@@ -111,6 +111,7 @@ static int look_out(struct data_link *data, struct error *error)
     data->look_until_ns = 0;
     data->reader.waits = false;
     do {
+        clock_linger();
         status = frame_read(&data->reader, data->fd, &data->receiver, error);
     } while (status > 0 && data->reader.received_bytes == before && clock_now_ns() < until_ns);
     data->reader.waits = true;

@@ -5,6 +5,9 @@
 #include <errno.h>
 #include <time.h>
 
+#define LINGER_NS (3 * NS_PER_US)
+enum { RELAXED = 20 }; /* at a time: less than a microsecond */
+
 static int64_t read_clock_ns(clockid_t id)
 {
     struct timespec t;
@@ -30,6 +33,25 @@ int64_t clock_process_cpu_ns(void)
 int64_t clock_wall_ns(void)
 {
     return read_clock_ns(CLOCK_REALTIME);
+}
+
+/* Tells the processor that this thread only waits. */
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");
+#endif
+}
+
+void clock_linger(void)
+{
+    const int64_t until_ns = clock_now_ns() + LINGER_NS;
+    do {
+        for (int i = 0; i < RELAXED; i++)
+            relax();
+    } while (clock_now_ns() < until_ns);
 }
 
 void clock_sleep_until_ns(int64_t until_ns)

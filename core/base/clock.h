@@ -17,4 +17,10 @@ int64_t clock_wall_ns(void); /* since 1970, for stamps in the ledger only */
 /* Sleeps until the monotonic clock reads `until_ns`; returns at once where it already does. Signals do not cut it. */
 void clock_sleep_until_ns(int64_t until_ns);
 
+/*
+ * Lets some microseconds pass without sleeping, between two looks at something that is about to happen. Where two
+ * processors are one core's, the other one has the core to itself meanwhile.
+ */
+void clock_linger(void);
+
 #endif

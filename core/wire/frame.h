@@ -21,7 +21,7 @@
 #define FRAME_PAYLOAD_BYTES_MAX (UINT64_C(1) << 31)
 #define FRAME_SECRET_BYTES 32
 #define FRAME_AHEAD_BYTES 4096 /* read together with a header: small frames cost one system call */
-#define FRAME_EXPECT_NS_MAX (INT64_C(1000000)) /* so long is looked out for what is expected, at most */
+#define FRAME_EXPECT_NS_MAX (INT64_C(2000000)) /* so long is looked out for what is expected, at most */
 #define FRAME_SEND_LIMIT_NS (INT64_C(10000000000)) /* a peer that takes nothing for so long has gone */
 
 enum frame_kind {

@@ -173,8 +173,8 @@ static void arm_timer(struct drive *drive, int64_t watch_ns)
     wake_ns = change_ns < wake_ns ? change_ns : wake_ns;
     if (watch_ns != INT64_MAX && drive_clock_ns(drive, watch_ns) < wake_ns)
         wake_ns = drive_clock_ns(drive, watch_ns);
-    if (wake_ns == drive->timer_ns)
-        return;
+    if (wake_ns >= drive->timer_ns)
+        return; /* it goes off before that: setting it anew would cost more than a wake-up in vain */
     drive->timer_ns = wake_ns;
     struct itimerspec when = {{0, 0}, {0, 0}};
     if (wake_ns != INT64_MAX) {
@@ -271,6 +271,8 @@ static void *run_drive(void *argument)
         int64_t now_ns = clock_now_ns(), watch_ns = watch_next_ns(drive, now_ns);
         bool looks = watch_ns <= now_ns;
         arm_timer(drive, looks ? INT64_MAX : watch_ns);
+        if (looks)
+            clock_linger();
         event_base_loop(drive->world->base, looks ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
         atomic_fetch_add_explicit(&drive->beat, 1, memory_order_relaxed);
         drive_change(drive, clock_now_ns());

@@ -41,7 +41,8 @@ struct placement {
     int64_t *station_layer_ns; /* of the layers behind the last cut */
     uint64_t task_count; /* that go by it, and have not been given back */
     uint32_t awaited; /* so many nodes are preparing parts of it */
-    struct watch_estimate device_took, station_took; /* computing a task there */
+    /* from when the device began a task: until it was done with it, and until it had the result */
+    struct watch_estimate device_took, result_took;
 };
 
 struct stream_run;
@@ -91,7 +92,8 @@ struct stream_run {
     struct placement *now; /* by which tasks start */
     struct placement *coming; /* of the plan that is being prepared; NULL: that changes nothing here */
     struct payload_layout down;
-    struct watch_window window; /* when the device is likely to send what it computes now */
+    struct watch_window tensors; /* when the device is likely to send what it computes now; from 0: not to be foreseen */
+    struct watch_window result; /* when it is likely to get the result; from 0: it need not be told */
     struct instance *arrivals;
     struct napm_loadgen_arrivals arrivals_hook;
     bool waiting; /* for a completion, before it can say when the next task comes */
@@ -202,12 +204,12 @@ void replan_stop(struct drive *drive); /* no more; waits, but not for ever */
 void replan_close(struct drive *drive);
 
 /* ---- drive_watch.c: looking out for what is expected */
-void watch_device(struct task *task, int64_t since_ns); /* its device computes it, since then */
-void watch_device_done(struct task *task); /* it does no more, but perhaps the stream's next */
-int64_t watch_next_ns(const struct drive *drive, int64_t now_ns); /* since, or from when, to look; INT64_MAX: not */
-void watch_station_done(struct task *task, const struct worker_item *item); /* a worker was busy with it for so long */
-struct watch_window watch_result(const struct task *task, int64_t now_ns); /* of a slice that is about to start */
-void watch_tell(struct stream_run *stream, const struct watch_window *window); /* the device is to look for a result */
+void watch_start(struct task *task); /* its device has been told of it */
+void watch_device_done(struct task *task); /* its device does the stream's next, if it has been told of that */
+void watch_result_came(struct task *task); /* to its device */
+bool watch_has_processor(const struct drive *drive, int64_t now_ns); /* are fewer tasks under way than there are? */
+/* Since, or from when, to look; INT64_MAX: not. Devices whose tensors are looked for are told when to look for the result. */
+int64_t watch_next_ns(struct drive *drive, int64_t now_ns);
 
 /* ---- drive_tasks.c: the way of a task */
 void task_let_go(struct task *task); /* of a dead one: it goes once nobody holds it */

@@ -294,8 +294,7 @@ void task_start(struct stream_run *stream, int64_t due_ns)
     message.body_case = WIRE__MESSAGE__BODY_START;
     message.start = &body;
     peer_tell(&drive->world->nodes[stream->spec->device].peer, &message);
-    if (stream->open_count == 1)
-        watch_device(task, due_ns);
+    watch_start(task);
 }
 
 /* ---- the task a peer speaks of, which must be where the peer can speak of it */
@@ -575,6 +574,7 @@ int drive_frame_end(struct drive *drive, struct peer *peer, const struct frame_h
     }
     task->returned = true;
     task->ended_ns = header->ended_ns;
+    watch_result_came(task);
     if (task->state == TASK_AT_STATION)
         task->came_early = true;
     else
@@ -704,7 +704,6 @@ static void slice_came_back(struct drive *drive, struct worker_item *item)
         snprintf(task->cause, sizeof(task->cause), "node %s: %.400s",
                  drive->scenario->nodes[drive->scenario->station].name, item->error.text);
     }
-    watch_station_done(task, item);
     if (!drive->over)
         slice_done(drive, task, item->job);
 }
@@ -758,11 +757,7 @@ static int ask_station(struct drive *drive, struct station_slice *slice, struct 
 /* From then on they are the worker's. */
 static void post_slices(struct drive *drive, uint32_t worker, struct worker_item *first)
 {
-    const struct task *task = first->user;
-    struct stream_run *stream = task->stream;
-    const struct watch_window window = watch_result(task, clock_now_ns());
     workers_post(drive->world->workers, worker, first);
-    watch_tell(stream, &window);
 }
 
 void tasks_dispatch(struct drive *drive)

@@ -7,10 +7,10 @@
 
 /* So many waits are looked at before one is foreseen. */
 #define LEARN_COUNT 4
-/* A sleeper is awake so long before it is needed, and looks so much longer at least. */
-#define MARGIN_NS (100 * NS_PER_US)
-/* Deviations before and behind the mean: most waits end in between, and few are far shorter than the mean. */
-enum { DEVIATIONS_BEFORE = 2, DEVIATIONS_BEHIND = 4 };
+/* A sleeper may be woken late by so much, and needs some time to begin looking. */
+#define MARGIN_NS (300 * NS_PER_US)
+/* Deviations before and behind the mean: most waits end in between. Those that end sooner only cost a wake-up. */
+enum { DEVIATIONS_BEFORE = 1, DEVIATIONS_BEHIND = 3 };
 
 void watch_learn(struct watch_estimate *estimate, int64_t took_ns)
 {
@@ -31,8 +31,6 @@ struct watch_window watch_foresee(const struct watch_estimate *estimate, int64_t
     if (estimate->count < LEARN_COUNT || before_ns > FRAME_EXPECT_NS_MAX / 2)
         return (struct watch_window){0, 0};
     struct watch_window window = {since_ns + estimate->mean_ns - before_ns, since_ns + estimate->mean_ns + behind_ns};
-    if (window.from_ns < since_ns)
-        window.from_ns = since_ns;
     if (window.until_ns > window.from_ns + FRAME_EXPECT_NS_MAX)
         window.until_ns = window.from_ns + FRAME_EXPECT_NS_MAX;
     return window;

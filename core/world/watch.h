@@ -22,7 +22,10 @@ struct watch_window {
 
 void watch_learn(struct watch_estimate *estimate, int64_t took_ns);
 
-/* When a wait that began at that moment is likely to end; nothing to be seen where that is too uncertain. */
+/*
+ * When a wait that begins at that moment is likely to end, which may be so soon that one has to look before it begins;
+ * nothing to be seen where that is too uncertain.
+ */
 struct watch_window watch_foresee(const struct watch_estimate *estimate, int64_t since_ns);
 
 #endif

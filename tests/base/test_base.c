@@ -253,6 +253,17 @@ static void a_lock_is_one_process_s_at_a_time(void **state)
     unlink(path);
 }
 
+static void lingering_takes_time_and_the_processor(void **state)
+{
+    (void)state;
+    int64_t began_ns = clock_now_ns(), used_ns = clock_thread_cpu_ns();
+    for (int i = 0; i < 100; i++)
+        clock_linger();
+    used_ns = clock_thread_cpu_ns() - used_ns;
+    assert_true(clock_now_ns() - began_ns > 100 * NS_PER_US);
+    assert_true(used_ns > 100 * NS_PER_US); /* awake */
+}
+
 static void a_program_is_run_without_a_shell_and_not_for_ever(void **state)
 {
     (void)state;
@@ -289,6 +300,7 @@ int main(void)
         cmocka_unit_test(what_is_replaced_by_a_file_is_only_a_file),
         cmocka_unit_test(errors_carry_their_place),
         cmocka_unit_test(a_lock_is_one_process_s_at_a_time),
+        cmocka_unit_test(lingering_takes_time_and_the_processor),
         cmocka_unit_test(a_program_is_run_without_a_shell_and_not_for_ever),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL) != 0;

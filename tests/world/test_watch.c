@@ -29,7 +29,7 @@ static void test_waits_of_one_length_are_foreseen_closely(void **state)
     (void)state;
     assert_true(window.from_ns < SINCE_NS + took_ns);
     assert_true(window.until_ns > SINCE_NS + took_ns);
-    assert_true(window.until_ns - window.from_ns < 300 * NS_PER_US);
+    assert_true(window.until_ns - window.from_ns < 700 * NS_PER_US);
 }
 
 static void test_the_spread_of_waits_widens_what_is_foreseen(void **state)
@@ -67,12 +67,12 @@ static void test_a_change_is_learnt(void **state)
     assert_true(window.from_ns < SINCE_NS + now_ns && SINCE_NS + now_ns < window.until_ns);
 }
 
-static void test_a_window_is_bounded_and_not_in_the_past(void **state)
+static void test_a_window_is_bounded_and_begins_before_short_waits(void **state)
 {
-    const int64_t short_ns[] = {20 * NS_PER_US, 60 * NS_PER_US}, spread_ns[] = {9700 * NS_PER_US, 10000 * NS_PER_US};
+    const int64_t short_ns[] = {20 * NS_PER_US, 60 * NS_PER_US}, spread_ns[] = {9000 * NS_PER_US, 10000 * NS_PER_US};
     struct watch_estimate brief = after(short_ns, 2, 50), spread = after(spread_ns, 2, 50);
     (void)state;
-    assert_int_equal(watch_foresee(&brief, SINCE_NS).from_ns, SINCE_NS);
+    assert_true(watch_foresee(&brief, SINCE_NS).from_ns < SINCE_NS);
     struct watch_window window = watch_foresee(&spread, SINCE_NS);
     assert_int_equal(window.until_ns - window.from_ns, FRAME_EXPECT_NS_MAX);
 }
@@ -84,7 +84,7 @@ int main(void)
         cmocka_unit_test(test_the_spread_of_waits_widens_what_is_foreseen),
         cmocka_unit_test(test_nothing_is_foreseen_of_what_is_new_or_uncertain),
         cmocka_unit_test(test_a_change_is_learnt),
-        cmocka_unit_test(test_a_window_is_bounded_and_not_in_the_past),
+        cmocka_unit_test(test_a_window_is_bounded_and_begins_before_short_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
