@@ -92,7 +92,7 @@ struct stream_run {
     struct placement *now; /* by which tasks start */
     struct placement *coming; /* of the plan that is being prepared; NULL: that changes nothing here */
     struct payload_layout down;
-    struct watch_window tensors; /* when the device is likely to send what it computes now; from 0: not to be foreseen */
+    struct watch_window tensors; /* when the device is likely to send what it computes; from 0: not to be foreseen */
     struct watch_window result; /* when it is likely to get the result; from 0: it need not be told */
     struct instance *arrivals;
     struct napm_loadgen_arrivals arrivals_hook;
