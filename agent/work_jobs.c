@@ -99,6 +99,25 @@ static int do_load(struct work *work, const struct job *job, struct error *error
     return 0;
 }
 
+static void answer_profile(struct work *work, uint32_t model, const struct layer_time *times, uint32_t layers)
+{
+    Wire__ProfileResult body = WIRE__PROFILE_RESULT__INIT;
+    Wire__Message message = WIRE__MESSAGE__INIT;
+    body.model = model;
+    body.n_layer_ns = body.n_mean_ns = layers;
+    body.layer_ns = NEW_ARRAY(int64_t, layers);
+    body.mean_ns = NEW_ARRAY(int64_t, layers);
+    for (uint32_t i = 0; i < layers; i++) {
+        body.layer_ns[i] = times[i].median_ns;
+        body.mean_ns[i] = times[i].mean_ns;
+    }
+    message.body_case = WIRE__MESSAGE__BODY_PROFILE_RESULT;
+    message.profile_result = &body;
+    answer(work, &message);
+    free(body.layer_ns);
+    free(body.mean_ns);
+}
+
 static int do_profile(struct engine *engine, const struct job *job, struct error *error)
 {
     struct work *work = engine->work;
@@ -107,22 +126,14 @@ static int do_profile(struct engine *engine, const struct job *job, struct error
     if (!prepared)
         return -1;
     uint32_t layers = model_view(model)->layer_count;
-    int64_t *layer_ns = NEW_ARRAY(int64_t, layers);
-    int status = compute_profile(prepared, job->warmups, job->repeats, layer_ns, NULL, NULL, error);
+    struct layer_time *times = NEW_ARRAY(struct layer_time, layers);
+    int status = compute_profile(prepared, job->warmups, job->repeats, times, NULL, NULL, error);
     /* The whole model's weights are not needed any more: the plan says which part is. */
     compute_release(prepared);
     malloc_trim(0);
-    if (status == 0) {
-        Wire__ProfileResult body = WIRE__PROFILE_RESULT__INIT;
-        Wire__Message message = WIRE__MESSAGE__INIT;
-        body.model = job->model;
-        body.n_layer_ns = layers;
-        body.layer_ns = layer_ns;
-        message.body_case = WIRE__MESSAGE__BODY_PROFILE_RESULT;
-        message.profile_result = &body;
-        answer(work, &message);
-    }
-    free(layer_ns);
+    if (status == 0)
+        answer_profile(work, job->model, times, layers);
+    free(times);
     return status;
 }
 

@@ -18,6 +18,7 @@ static const struct table_column columns[] = {
     {"layer", "#", TABLE_COUNT},
     {"name", "layer", TABLE_TEXT},
     {"time_ns", "time", TABLE_DURATION},
+    {"mean_ns", "mean", TABLE_DURATION},
     {"share", "share", TABLE_SHARE},
     {"flops", "FLOPs", TABLE_FLOPS},
     {"flops_per_s", "FLOP/s", TABLE_FLOPS},
@@ -31,13 +32,13 @@ struct profile_options {
     uint32_t runs, warmups;
 };
 
-static struct table *layer_table(const struct workbench *bench, const int64_t *layer_ns)
+static struct table *layer_table(const struct workbench *bench, const struct layer_time *times)
 {
     struct table *table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
     table_split(table, 2, "flops");
     double total_ns = 0;
     for (uint32_t i = 0; i < bench->view->layer_count; i++)
-        total_ns += (double)layer_ns[i];
+        total_ns += (double)times[i].median_ns;
     for (uint32_t i = 0; i < bench->view->layer_count; i++) {
         const struct napm_layer *layer = bench->view->layers[i];
         uint64_t cut_bytes;
@@ -45,10 +46,11 @@ static struct table *layer_table(const struct workbench *bench, const int64_t *l
         table_row(table);
         table_number(table, i);
         table_text(table, layer->name);
-        table_number(table, (double)layer_ns[i]);
-        table_number(table, total_ns > 0 ? (double)layer_ns[i] / total_ns : NAN);
+        table_number(table, (double)times[i].median_ns);
+        table_number(table, (double)times[i].mean_ns);
+        table_number(table, total_ns > 0 ? (double)times[i].median_ns / total_ns : NAN);
         table_number(table, layer->flops);
-        table_number(table, layer_ns[i] > 0 ? layer->flops / ((double)layer_ns[i] / NS_PER_SECOND) : NAN);
+        table_number(table, times[i].median_ns > 0 ? layer->flops / ((double)times[i].median_ns / NS_PER_SECOND) : NAN);
         table_number(table, (double)layer->parameter_bytes);
         table_number(table, (double)cut_bytes);
     }
@@ -56,13 +58,13 @@ static struct table *layer_table(const struct workbench *bench, const int64_t *l
 }
 
 static void show(const struct workbench *bench, const struct profile_options *options, const struct instance *backend,
-                 const int64_t *layer_ns)
+                 const struct layer_time *times)
 {
-    struct table *table = layer_table(bench, layer_ns);
+    struct table *table = layer_table(bench, times);
     double total_ns = 0;
     char total[UNITS_TEXT_BYTES];
     for (uint32_t i = 0; i < bench->view->layer_count; i++)
-        total_ns += (double)layer_ns[i];
+        total_ns += (double)times[i].median_ns;
     char *name = compute_label(backend);
     if (strcmp(options->common.format, "json") == 0) {
         table_put_json(json_pack("{s:s, s:s, s:s, s:i, s:i, s:f, s:o}", "model", bench->view->name, "hash",
@@ -90,15 +92,15 @@ static int profile(struct workbench *bench, const struct profile_options *option
     const char *backend = options->bench.backend ? options->bench.backend : WORKBENCH_BACKEND;
     struct compute *compute = workbench_compute(bench, backend, error);
     struct compute_model *model = compute ? compute_prepare(compute, bench->model, error) : NULL;
-    int64_t *layer_ns = NEW_ARRAY(int64_t, bench->view->layer_count + 1);
+    struct layer_time *times = NEW_ARRAY(struct layer_time, bench->view->layer_count + 1);
     progress_start();
     progress_step("profiling", 0, options->warmups + options->runs);
     int result =
-        model ? compute_profile(model, options->warmups, options->runs, layer_ns, hear_progress, NULL, error) : -1;
+        model ? compute_profile(model, options->warmups, options->runs, times, hear_progress, NULL, error) : -1;
     progress_stop();
     if (result == 0)
-        show(bench, options, compute_instance(compute), layer_ns);
-    free(layer_ns);
+        show(bench, options, compute_instance(compute), times);
+    free(times);
     if (compute)
         compute_close(compute);
     return result;
@@ -122,7 +124,7 @@ int cmd_profile(int argc, char **argv)
         "napm profile",
         "MODEL",
         "measure every layer of a model",
-        "Prints the median time of each layer, what it computes, and how many bytes would\n"
+        "Prints the median and the mean time of each layer, what it computes, and how many bytes would\n"
         "cross if the model were cut after it.",
         "  napm profile alexnet.onnx\n  napm profile alexnet.onnx --threads 2 --runs 50 --format json",
         table,

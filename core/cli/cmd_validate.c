@@ -124,6 +124,15 @@ static bool is_within(const struct validation *it)
     return fabs(accuracy_relative(&it->accuracy)) <= it->tolerance;
 }
 
+/* Nodes that this machine is not: what the local world measures is not what is predicted of them. */
+static uint32_t count_stated(const struct scenario *scenario)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < scenario->node_count; i++)
+        count += !scenario_is_measured(&scenario->nodes[i]);
+    return count;
+}
+
 static json_t *document_of(const struct validation *it, const struct table *table)
 {
     json_t *measured = json_array(), *predicted = json_array();
@@ -131,11 +140,11 @@ static json_t *document_of(const struct validation *it, const struct table *tabl
         json_array_append_new(measured, json_integer(it->measured[i]));
         json_array_append_new(predicted, json_integer(it->predicted[i]));
     }
-    return json_pack("{s:s, s:o, s:o, s:I, s:I, s:f, s:f, s:f, s:b, s:o}", "scenario", it->simulated->name,
+    return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:f, s:f, s:f, s:b, s:o}", "scenario", it->simulated->name,
                      "measured_runs", measured, "predicted_runs", predicted, "tasks", (json_int_t)it->accuracy.tasks,
-                     "units", (json_int_t)it->accuracy.units, "confidence", it->accuracy.confidence, "error",
-                     accuracy_relative(&it->accuracy), "tolerance", it->tolerance, "within", is_within(it), "phases",
-                     table_json(table));
+                     "units", (json_int_t)it->accuracy.units, "stated_nodes", (json_int_t)count_stated(it->simulated),
+                     "confidence", it->accuracy.confidence, "error", accuracy_relative(&it->accuracy), "tolerance",
+                     it->tolerance, "within", is_within(it), "phases", table_json(table));
 }
 
 static void print_end(const struct validation *it)
@@ -153,6 +162,11 @@ static void print_end(const struct validation *it)
            ", predicted in run %" PRId64 "%s.\n",
            it->accuracy.tasks, it->repeat, it->repeat == 1 ? "" : "s", it->accuracy.units, it->measured[0],
            it->predicted[0], it->repeat == 1 ? "" : ", and so on");
+    if (count_stated(it->simulated) > 0)
+        printf("The layer times of %" PRIu32 " of %" PRIu32
+               " nodes are stated (gflops, profile), and this machine stood in "
+               "for them: the error is that of the statement too.\n",
+               count_stated(it->simulated), it->simulated->node_count);
     if (it->accuracy.lost > 0)
         printf("%zu tasks count on one side only, and are not in these numbers.\n", it->accuracy.lost);
 }

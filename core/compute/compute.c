@@ -626,9 +626,20 @@ static uint32_t take_executions(struct compute_segment *segment, struct compute_
     return taken;
 }
 
+/* Of passes one behind the other. `one`: room for a layer's times. */
+static void sum_up(const int64_t *passes, uint32_t repeats, uint32_t layers, int64_t *one, struct layer_time *times)
+{
+    for (uint32_t layer = 0; layer < layers; layer++) {
+        int64_t sum_ns = 0;
+        for (uint32_t i = 0; i < repeats; i++)
+            sum_ns += one[i] = passes[(size_t)i * layers + layer];
+        times[layer] = (struct layer_time){stats_median_ns(one, repeats), sum_ns / repeats};
+    }
+}
+
 int compute_profile_batch(struct compute_model *model, uint32_t batch, uint32_t warmups, uint32_t repeats,
-                          int64_t *layer_ns, void (*progress)(void *context, uint32_t done, uint32_t of), void *context,
-                          struct error *error)
+                          struct layer_time *times, void (*progress)(void *context, uint32_t done, uint32_t of),
+                          void *context, struct error *error)
 {
     uint32_t layers = model_view(model->model)->layer_count;
     if (repeats == 0)
@@ -639,18 +650,15 @@ int compute_profile_batch(struct compute_model *model, uint32_t batch, uint32_t 
     void **inputs = taken == batch ? make_inputs(model->model, error) : NULL;
     int status = -1;
     if (inputs) {
-        int64_t *times = NEW_ARRAY(int64_t, (size_t)repeats * layers);
+        int64_t *passes = NEW_ARRAY(int64_t, (size_t)repeats * layers);
         int64_t *one = NEW_ARRAY(int64_t, repeats);
-        status = run_passes(executions, batch, inputs, warmups, repeats, times, progress, context, error);
-        for (uint32_t layer = 0; status == 0 && layer < layers; layer++) {
-            for (uint32_t i = 0; i < repeats; i++)
-                one[i] = times[(size_t)i * layers + layer];
-            layer_ns[layer] = stats_median_ns(one, repeats);
-        }
+        status = run_passes(executions, batch, inputs, warmups, repeats, passes, progress, context, error);
+        if (status == 0)
+            sum_up(passes, repeats, layers, one, times);
         for (uint32_t i = 0; i < model_view(model->model)->input_count; i++)
             free(inputs[i]);
         free(inputs);
-        free(times);
+        free(passes);
         free(one);
     }
     for (uint32_t i = 0; i < taken; i++)
@@ -659,8 +667,8 @@ int compute_profile_batch(struct compute_model *model, uint32_t batch, uint32_t 
     return status;
 }
 
-int compute_profile(struct compute_model *model, uint32_t warmups, uint32_t repeats, int64_t *layer_ns,
+int compute_profile(struct compute_model *model, uint32_t warmups, uint32_t repeats, struct layer_time *times,
                     void (*progress)(void *context, uint32_t done, uint32_t of), void *context, struct error *error)
 {
-    return compute_profile_batch(model, 1, warmups, repeats, layer_ns, progress, context, error);
+    return compute_profile_batch(model, 1, warmups, repeats, times, progress, context, error);
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "core/base/error.h"
+#include "core/model/layer_time.h"
 #include "core/model/model.h"
 #include "core/model/order.h"
 #include "core/plugin/catalogue.h"
@@ -75,12 +76,12 @@ int compute_run_batch(struct compute_execution *const *batch, uint32_t count, ui
 /* After the last layer: one pointer for each tensor that leaves (model_part.leaving), valid until the next start. */
 int compute_outputs(struct compute_execution *execution, const void **outputs, struct error *error);
 
-/* Median paced time of every layer over `repeats` passes after `warmups`; calls `progress` (may be NULL) after each pass. */
-int compute_profile(struct compute_model *model, uint32_t warmups, uint32_t repeats, int64_t *layer_ns,
+/* Paced times of every layer over `repeats` passes after `warmups`; calls `progress` (may be NULL) after each pass. */
+int compute_profile(struct compute_model *model, uint32_t warmups, uint32_t repeats, struct layer_time *times,
                     void (*progress)(void *context, uint32_t done, uint32_t of), void *context, struct error *error);
 /* The same for batches of so many. */
 int compute_profile_batch(struct compute_model *model, uint32_t batch, uint32_t warmups, uint32_t repeats,
-                          int64_t *layer_ns, void (*progress)(void *context, uint32_t done, uint32_t of), void *context,
-                          struct error *error);
+                          struct layer_time *times, void (*progress)(void *context, uint32_t done, uint32_t of),
+                          void *context, struct error *error);
 
 #endif

@@ -618,58 +618,63 @@ static int newest_profile(struct sql *sql, const char *key, int64_t *id, int64_t
     return row;
 }
 
-static int read_profile(struct sql *sql, const char *key, uint32_t layer_count, int64_t *layer_ns, struct error *error)
+static int read_profile(struct sql *sql, const char *key, uint32_t layer_count, struct layer_time *times,
+                        struct error *error)
 {
     int64_t id, stored_count;
     int found = newest_profile(sql, key, &id, &stored_count, error);
     if (found != 1 || stored_count != layer_count)
         return found < 0 ? -1 : 0;
-    sqlite3_stmt *layers =
-        sql_query(sql, error, "SELECT layer, time_ns FROM profile_layer WHERE profile = ? ORDER BY layer", "i", id);
+    sqlite3_stmt *layers = sql_query(
+        sql, error,
+        "SELECT layer, time_ns, coalesce(mean_ns, time_ns) FROM profile_layer WHERE profile = ? ORDER BY layer", "i",
+        id);
     uint32_t count = 0;
     int row = -1;
     while (layers && (row = sql_row(sql, layers, error)) == 1) {
         int64_t layer = sqlite3_column_int64(layers, 0);
         if (layer >= 0 && layer < layer_count) {
-            layer_ns[layer] = sqlite3_column_int64(layers, 1);
+            times[layer] = (struct layer_time){sqlite3_column_int64(layers, 1), sqlite3_column_int64(layers, 2)};
             count++;
         }
     }
     return row < 0 ? -1 : count == layer_count;
 }
 
-int ledger_profile_get(struct ledger *ledger, const char *key, uint32_t layer_count, int64_t *layer_ns,
+int ledger_profile_get(struct ledger *ledger, const char *key, uint32_t layer_count, struct layer_time *times,
                        struct error *error)
 {
     pthread_mutex_lock(&ledger->database);
-    int found = read_profile(&ledger->sql, key, layer_count, layer_ns, error);
+    int found = read_profile(&ledger->sql, key, layer_count, times, error);
     pthread_mutex_unlock(&ledger->database);
     return found;
 }
 
 static int read_run_profile(struct sql *sql, int64_t run, uint32_t node, const char *model_hash, double cpu_share,
-                            uint32_t layer_count, int64_t *layer_ns, struct error *error)
+                            uint32_t layer_count, struct layer_time *times, struct error *error)
 {
     sqlite3_stmt *rows =
         sql_query(sql, error,
-                  "SELECT l.layer, l.time_ns, n.cpu_share FROM run_profile p "
+                  "SELECT l.time_ns, coalesce(l.mean_ns, l.time_ns), n.cpu_share FROM run_profile p "
                   "JOIN profile_layer l ON l.profile = p.profile JOIN run_node n ON n.run = p.run AND n.node = p.node "
                   "WHERE p.run = ? AND p.node = ? AND p.model_hash = ? ORDER BY l.layer",
                   "iit", run, (int64_t)node, model_hash);
     uint32_t count = 0;
     int row = -1;
-    while (rows && (row = sql_row(sql, rows, error)) == 1)
+    while (rows && (row = sql_row(sql, rows, error)) == 1) {
+        const double longer = sqlite3_column_double(rows, 2) / cpu_share;
         if (count < layer_count)
-            layer_ns[count++] =
-                llround((double)sqlite3_column_int64(rows, 1) * sqlite3_column_double(rows, 2) / cpu_share);
+            times[count++] = (struct layer_time){llround((double)sqlite3_column_int64(rows, 0) * longer),
+                                                 llround((double)sqlite3_column_int64(rows, 1) * longer)};
+    }
     return row < 0 ? -1 : count > 0 && count == layer_count;
 }
 
 int ledger_run_profile_get(struct ledger *ledger, int64_t run, uint32_t node, const char *model_hash, double cpu_share,
-                           uint32_t layer_count, int64_t *layer_ns, struct error *error)
+                           uint32_t layer_count, struct layer_time *times, struct error *error)
 {
     pthread_mutex_lock(&ledger->database);
-    int found = read_run_profile(&ledger->sql, run, node, model_hash, cpu_share, layer_count, layer_ns, error);
+    int found = read_run_profile(&ledger->sql, run, node, model_hash, cpu_share, layer_count, times, error);
     pthread_mutex_unlock(&ledger->database);
     return found;
 }
@@ -680,25 +685,25 @@ void ledger_runs_replay(struct ledger *ledger, int64_t run)
 }
 
 static int write_profile(struct sql *sql, const char *key, const char *description, uint32_t layer_count,
-                         const int64_t *layer_ns, struct error *error)
+                         const struct layer_time *times, struct error *error)
 {
     if (sql_run(sql, error, "INSERT INTO profile (key, description, made_ns, layer_count) VALUES (?,?,?,?)", "ttii",
                 key, description, clock_wall_ns(), (int64_t)layer_count) != 0)
         return -1;
     int64_t id = sqlite3_last_insert_rowid(sql->db);
     for (uint32_t i = 0; i < layer_count; i++)
-        if (sql_run(sql, error, "INSERT INTO profile_layer (profile, layer, time_ns) VALUES (?,?,?)", "iii", id,
-                    (int64_t)i, layer_ns[i]) != 0)
+        if (sql_run(sql, error, "INSERT INTO profile_layer (profile, layer, time_ns, mean_ns) VALUES (?,?,?,?)", "iiii",
+                    id, (int64_t)i, times[i].median_ns, times[i].mean_ns) != 0)
             return -1;
     return 0;
 }
 
 int ledger_profile_put(struct ledger *ledger, const char *key, const char *description, uint32_t layer_count,
-                       const int64_t *layer_ns, struct error *error)
+                       const struct layer_time *times, struct error *error)
 {
     if (store_begin(ledger, error) != 0)
         return -1;
-    return store_end(ledger, write_profile(&ledger->sql, key, description, layer_count, layer_ns, error), error);
+    return store_end(ledger, write_profile(&ledger->sql, key, description, layer_count, times, error), error);
 }
 
 int ledger_run_profile(struct ledger *ledger, int64_t run, uint32_t node, const char *model_hash, const char *key,

@@ -76,16 +76,16 @@ int ledger_flush(struct ledger *ledger, struct error *error);
 int ledger_run_end(struct ledger *ledger, int64_t run, const char *status, const char *cause, struct error *error);
 
 /* Profiles, cached by key: model hash, backend "name version" and its options text, node conditions (host, processor, threads, share). */
-int ledger_profile_get(struct ledger *ledger, const char *key, uint32_t layer_count, int64_t *layer_ns,
+int ledger_profile_get(struct ledger *ledger, const char *key, uint32_t layer_count, struct layer_time *times,
                        struct error *error); /* 1 found, 0 not, -1 error */
 int ledger_profile_put(struct ledger *ledger, const char *key, const char *description, uint32_t layer_count,
-                       const int64_t *layer_ns, struct error *error);
+                       const struct layer_time *times, struct error *error);
 /*
  * The layer times that a run planned with, as its node would have them with `cpu_share` of the processor. 1 found, 0 not,
  * -1 error.
  */
 int ledger_run_profile_get(struct ledger *ledger, int64_t run, uint32_t node, const char *model_hash, double cpu_share,
-                           uint32_t layer_count, int64_t *layer_ns, struct error *error);
+                           uint32_t layer_count, struct layer_time *times, struct error *error);
 /* Runs begun from now on replay that run; 0: none. */
 void ledger_runs_replay(struct ledger *ledger, int64_t run);
 /* Notes that the run planned with the newest profile of that key. */

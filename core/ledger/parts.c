@@ -154,7 +154,8 @@ struct ledger *parts_open(const char *from, const char *path, uint32_t share, ui
     "INSERT INTO main.profile (id, key, description, made_ns, layer_count) "                                           \
     "  SELECT n.new, key, description, made_ns, layer_count FROM part.profile p JOIN new_profile n ON n.old = p.id "   \
     "  WHERE n.known IS NULL;"                                                                                         \
-    "INSERT INTO main.profile_layer (profile, layer, time_ns) SELECT n.new, layer, time_ns FROM part.profile_layer p " \
+    "INSERT INTO main.profile_layer (profile, layer, time_ns, mean_ns) "                                               \
+    "SELECT n.new, layer, time_ns, mean_ns FROM part.profile_layer p "                                                 \
     "  JOIN new_profile n ON n.old = p.profile WHERE n.known IS NULL;"                                                 \
     "INSERT OR IGNORE INTO main.layer SELECT * FROM part.layer;"
 

@@ -160,8 +160,12 @@ static const char schema_version_8[] =
     "    FOREIGN KEY (run, plan) REFERENCES plan (run, plan) ON DELETE CASCADE"
     ") STRICT, WITHOUT ROWID;";
 
-const char *const schema_steps[] = {schema_version_1, schema_version_2, schema_version_3, schema_version_4,
-                                    schema_version_5, schema_version_6, schema_version_7, schema_version_8};
+static const char schema_version_9[] =
+    "ALTER TABLE profile_layer ADD COLUMN mean_ns INTEGER;"; /* beside the median, time_ns; NULL: not known */
+
+const char *const schema_steps[] = {schema_version_1, schema_version_2, schema_version_3,
+                                    schema_version_4, schema_version_5, schema_version_6,
+                                    schema_version_7, schema_version_8, schema_version_9};
 const size_t schema_step_count = sizeof(schema_steps) / sizeof(schema_steps[0]);
 
 /* An SQLite file's header: its magic words, and where the application id lies (big-endian). */

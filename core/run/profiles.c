@@ -104,30 +104,29 @@ static char *describe(const struct run_settings *settings, const struct world_ki
     return description;
 }
 
-static int take_recorded(const struct run_settings *settings, const struct subject *subject, int64_t *layer_ns,
+static int take_recorded(const struct run_settings *settings, const struct subject *subject, struct layer_time *times,
                          struct error *error)
 {
     const struct napm_model *model = model_view(subject->model->model);
     int found = ledger_run_profile_get(settings->ledger, settings->replay_of, subject->node_index, model->hash,
-                                       subject->node->cpu_share, model->layer_count, layer_ns, error);
+                                       subject->node->cpu_share, model->layer_count, times, error);
     return found == 0 ? error_set(error, ERROR_INPUT, "run %" PRId64 " has no layer times of %s on %s to replay",
                                   settings->replay_of, subject->model->path, subject->node->name)
                       : found - 1;
 }
 
 static int measure(const struct run_settings *settings, const struct world_kind *kind, struct world *world,
-                   const struct subject *subject, const char *key, const char *description, int64_t *layer_ns,
+                   const struct subject *subject, const char *key, const char *description, struct layer_time *times,
                    struct error *error)
 {
     uint32_t layers = model_view(subject->model->model)->layer_count;
     log_info("run", "profiling %s on %s", subject->model->path, subject->node->name);
-    int failed = settings->replay_of ? take_recorded(settings, subject, layer_ns, error)
-                 : subject->batch > 1
-                     ? kind->profile_batch(world, subject->model_index, subject->batch, layer_ns, error)
-                     : kind->profile(world, subject->node_index, subject->model_index, layer_ns, error);
+    int failed = settings->replay_of  ? take_recorded(settings, subject, times, error)
+                 : subject->batch > 1 ? kind->profile_batch(world, subject->model_index, subject->batch, times, error)
+                                      : kind->profile(world, subject->node_index, subject->model_index, times, error);
     if (failed)
         return error_prefix(error, "profiling %s on %s", subject->model->path, subject->node->name);
-    return settings->ledger ? ledger_profile_put(settings->ledger, key, description, layers, layer_ns, error) : 0;
+    return settings->ledger ? ledger_profile_put(settings->ledger, key, description, layers, times, error) : 0;
 }
 
 #define PROFILED_WITHIN_NS (30 * 60 * NS_PER_S)
@@ -137,62 +136,86 @@ static int measure(const struct run_settings *settings, const struct world_kind 
  * measured meanwhile is taken.
  */
 static int measure_alone(const struct run_settings *settings, const struct world_kind *kind, struct world *world,
-                         const struct subject *subject, const char *key, const char *description, int64_t *layer_ns,
-                         struct error *error)
+                         const struct subject *subject, const char *key, const char *description,
+                         struct layer_time *times, struct error *error)
 {
     if (!settings->ledger)
-        return measure(settings, kind, world, subject, key, description, layer_ns, error);
+        return measure(settings, kind, world, subject, key, description, times, error);
     char *path = text_format("%s.profiling", ledger_path(settings->ledger));
     int lock = lock_take(path, PROFILED_WITHIN_NS, settings->cancel, error), found = 0;
     free(path);
     if (lock < 0)
         return -1;
     if (!settings->fresh_profiles)
-        found =
-            ledger_profile_get(settings->ledger, key, model_view(subject->model->model)->layer_count, layer_ns, error);
-    if (found == 0 && measure(settings, kind, world, subject, key, description, layer_ns, error) != 0)
+        found = ledger_profile_get(settings->ledger, key, model_view(subject->model->model)->layer_count, times, error);
+    if (found == 0 && measure(settings, kind, world, subject, key, description, times, error) != 0)
         found = -1;
     lock_release(lock);
     return found < 0 ? -1 : 0;
 }
 
-/* Layer times from the ledger, or measured now. Times with one description are the same times: asked for once. */
-static int get_or_measure(struct profiles *profiles, const struct run_settings *settings, const struct world_kind *kind,
-                          struct world *world, const struct subject *subject, const char *key, const char *description,
-                          int64_t **layer_ns, struct error *error)
+static struct known_times keep_times(struct profiles *profiles, const struct layer_time *times, uint32_t layers)
 {
-    uint32_t layers = model_view(subject->model->model)->layer_count, known = (uint32_t)profiles->known.count;
-    uint32_t number = names_find(&profiles->numbers, description);
-    if (number != NAMES_NONE) {
-        *layer_ns = profiles->known.items[number];
-        return 0;
+    struct known_times kept = {ARENA_ARRAY(&profiles->arena, int64_t, layers),
+                               ARENA_ARRAY(&profiles->arena, int64_t, layers)};
+    for (uint32_t i = 0; i < layers; i++) {
+        kept.median_ns[i] = times[i].median_ns;
+        kept.mean_ns[i] = times[i].mean_ns;
     }
-    *layer_ns = ARENA_ARRAY(&profiles->arena, int64_t, layers);
+    return kept;
+}
+
+static int get_or_measure(const struct run_settings *settings, const struct world_kind *kind, struct world *world,
+                          const struct subject *subject, const char *key, const char *description,
+                          struct layer_time *times, struct error *error)
+{
     int found = 0;
     if (settings->ledger && !settings->fresh_profiles)
-        found = ledger_profile_get(settings->ledger, key, layers, *layer_ns, error);
-    if (found < 0 || (!found && measure_alone(settings, kind, world, subject, key, description, *layer_ns, error) != 0))
-        return -1;
-    names_add(&profiles->numbers, &profiles->arena, arena_copy(&profiles->arena, description), known);
-    *ARRAY_ADD(&profiles->known) = *layer_ns;
-    *ARRAY_ADD(&profiles->keys) = arena_copy(&profiles->arena, key);
-    return 0;
+        found = ledger_profile_get(settings->ledger, key, model_view(subject->model->model)->layer_count, times, error);
+    return found < 0 || (!found && measure_alone(settings, kind, world, subject, key, description, times, error) != 0)
+               ? -1
+               : 0;
+}
+
+/* Layer times from the ledger, or measured now. Times with one description are the same times: asked for once. */
+static int know_times(struct profiles *profiles, const struct run_settings *settings, const struct world_kind *kind,
+                      struct world *world, const struct subject *subject, const char *description, uint32_t *number,
+                      struct error *error)
+{
+    uint32_t layers = model_view(subject->model->model)->layer_count;
+    char key[FILE_DIGEST_BYTES];
+    *number = names_find(&profiles->numbers, description);
+    if (*number != NAMES_NONE)
+        return 0;
+    file_digest(description, strlen(description), key);
+    struct layer_time *times = NEW_ARRAY(struct layer_time, layers);
+    int result = get_or_measure(settings, kind, world, subject, key, description, times, error);
+    if (result == 0) {
+        *number = (uint32_t)profiles->known.count;
+        names_add(&profiles->numbers, &profiles->arena, arena_copy(&profiles->arena, description), *number);
+        *ARRAY_ADD(&profiles->known) = keep_times(profiles, times, layers);
+        *ARRAY_ADD(&profiles->keys) = arena_copy(&profiles->arena, key);
+    }
+    free(times);
+    return result;
 }
 
 static int profile_one(struct profiles *profiles, const struct run_settings *settings, const struct world_kind *kind,
-                       struct world *world, const struct subject *subject, int64_t **layer_ns, struct error *error)
+                       struct world *world, const struct subject *subject, struct known_times *times,
+                       struct error *error)
 {
-    char key[FILE_DIGEST_BYTES];
+    uint32_t number;
     char *description = describe(settings, kind, world, subject, error);
     if (!description)
         return -1;
-    file_digest(description, strlen(description), key);
-    int result = get_or_measure(profiles, settings, kind, world, subject, key, description, layer_ns, error);
-    if (result == 0 && subject->batch == 1)
-        *ARRAY_ADD(&profiles->uses) = (struct profile_use){subject->node_index, subject->model_index,
-                                                           names_find(&profiles->numbers, description)};
+    int result = know_times(profiles, settings, kind, world, subject, description, &number, error);
     free(description);
-    return result;
+    if (result)
+        return -1;
+    *times = profiles->known.items[number];
+    if (subject->batch == 1)
+        *ARRAY_ADD(&profiles->uses) = (struct profile_use){subject->node_index, subject->model_index, number};
+    return 0;
 }
 
 static int record_uses(const struct profiles *profiles, const struct run_settings *settings, int64_t run,
@@ -241,8 +264,11 @@ static int gather_needed(struct profiles *profiles, const struct run_settings *s
             if (settings->cancel && atomic_load(settings->cancel))
                 return error_set(error, ERROR_CANCELLED, "stopped while profiling");
             struct subject subject = {&scenario->nodes[node], &scenario->models[model], node, model, 1};
-            if (profile_one(profiles, settings, kind, world, &subject, &profiles->layer_ns[node][model], error) != 0)
+            struct known_times times;
+            if (profile_one(profiles, settings, kind, world, &subject, &times, error) != 0)
                 return -1;
+            profiles->median_ns[node][model] = times.median_ns;
+            profiles->mean_ns[node][model] = times.mean_ns;
             done++;
         }
     }
@@ -266,24 +292,35 @@ static bool wants_batches(const struct run_settings *settings, const struct worl
 }
 
 /* What each further job of a batch adds to the layers: from a batch and the job by itself. */
+static int64_t *further_ns(struct profiles *profiles, const int64_t *batch_ns, const int64_t *one_ns, uint32_t layers)
+{
+    int64_t *more_ns = ARENA_ARRAY(&profiles->arena, int64_t, layers);
+    for (uint32_t i = 0; i < layers; i++)
+        more_ns[i] = batch_ns[i] > one_ns[i] ? (batch_ns[i] - one_ns[i]) / (BATCH - 1) : 0;
+    return more_ns;
+}
+
 static int gather_batches(struct profiles *profiles, const struct run_settings *settings, const struct world_kind *kind,
                           struct world *world, struct error *error)
 {
     const struct scenario *scenario = settings->scenario;
-    uint32_t station = scenario->station;
-    profiles->layer_ns[scenario->node_count] = NEW_ARRAY(int64_t *, scenario->model_count);
+    const uint32_t station = scenario->station, row = scenario->node_count;
+    profiles->median_ns[row] = NEW_ARRAY(int64_t *, scenario->model_count);
+    profiles->mean_ns[row] = NEW_ARRAY(int64_t *, scenario->model_count);
     for (uint32_t model = 0; model < scenario->model_count; model++) {
-        const int64_t *one_ns = profiles->layer_ns[station][model];
         uint32_t layers = model_view(scenario->models[model].model)->layer_count;
-        int64_t *more_ns = ARENA_ARRAY(&profiles->arena, int64_t, layers), *batch_ns;
         struct subject subject = {&scenario->nodes[station], &scenario->models[model], station, model, BATCH};
-        profiles->layer_ns[scenario->node_count][model] = more_ns;
-        if (!one_ns) /* no stream has this model */
+        struct known_times batch;
+        if (!profiles->median_ns[station][model]) { /* no stream has this model: any times will do */
+            profiles->median_ns[row][model] = profiles->mean_ns[row][model] =
+                ARENA_ARRAY(&profiles->arena, int64_t, layers);
             continue;
-        if (profile_one(profiles, settings, kind, world, &subject, &batch_ns, error) != 0)
+        }
+        if (profile_one(profiles, settings, kind, world, &subject, &batch, error) != 0)
             return -1;
-        for (uint32_t i = 0; i < layers; i++)
-            more_ns[i] = batch_ns[i] > one_ns[i] ? (batch_ns[i] - one_ns[i]) / (BATCH - 1) : 0;
+        profiles->median_ns[row][model] =
+            further_ns(profiles, batch.median_ns, profiles->median_ns[station][model], layers);
+        profiles->mean_ns[row][model] = further_ns(profiles, batch.mean_ns, profiles->mean_ns[station][model], layers);
     }
     return 0;
 }
@@ -300,14 +337,28 @@ static int gather_all(struct profiles *profiles, const struct run_settings *sett
     return result == 0 ? record_uses(profiles, settings, run, error) : -1;
 }
 
+static int64_t ***new_rows(const struct profiles *profiles)
+{
+    int64_t ***rows = NEW_ARRAY(int64_t **, profiles->node_count + 1);
+    for (uint32_t node = 0; node < profiles->node_count; node++)
+        rows[node] = NEW_ARRAY(int64_t *, profiles->model_count);
+    return rows;
+}
+
+static void free_rows(const struct profiles *profiles, int64_t ***rows)
+{
+    for (uint32_t node = 0; rows && node <= profiles->node_count; node++)
+        free(rows[node]);
+    free(rows);
+}
+
 int profiles_gather(struct profiles *profiles, const struct run_settings *settings, const struct world_kind *kind,
                     struct world *world, int64_t run, struct error *error)
 {
     profiles->node_count = settings->scenario->node_count;
     profiles->model_count = settings->scenario->model_count;
-    profiles->layer_ns = NEW_ARRAY(int64_t **, profiles->node_count + 1);
-    for (uint32_t node = 0; node < profiles->node_count; node++)
-        profiles->layer_ns[node] = NEW_ARRAY(int64_t *, profiles->model_count);
+    profiles->median_ns = new_rows(profiles);
+    profiles->mean_ns = new_rows(profiles);
     if (gather_all(profiles, settings, kind, world, run, error) == 0)
         return 0;
     profiles_free(profiles);
@@ -316,9 +367,8 @@ int profiles_gather(struct profiles *profiles, const struct run_settings *settin
 
 void profiles_free(struct profiles *profiles)
 {
-    for (uint32_t node = 0; profiles->layer_ns && node <= profiles->node_count; node++)
-        free(profiles->layer_ns[node]);
-    free(profiles->layer_ns);
+    free_rows(profiles, profiles->median_ns);
+    free_rows(profiles, profiles->mean_ns);
     ARRAY_FREE(&profiles->known);
     ARRAY_FREE(&profiles->keys);
     ARRAY_FREE(&profiles->uses);
@@ -329,5 +379,10 @@ void profiles_free(struct profiles *profiles)
 
 const int64_t *const *const *profiles_view(const struct profiles *profiles)
 {
-    return (const int64_t *const *const *)profiles->layer_ns;
+    return (const int64_t *const *const *)profiles->median_ns;
+}
+
+const int64_t *const *const *profiles_of_world(const struct profiles *profiles, const struct world_kind *kind)
+{
+    return (const int64_t *const *const *)(kind->is_virtual ? profiles->mean_ns : profiles->median_ns);
 }

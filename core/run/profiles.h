@@ -10,6 +10,11 @@
 #include "core/scenario/names.h"
 #include "core/world/world.h"
 
+/* By layer. */
+struct known_times {
+    int64_t *median_ns, *mean_ns;
+};
+
 /* Which of the known times a node has for a model. */
 struct profile_use {
     uint32_t node, model, number;
@@ -21,9 +26,9 @@ struct profiles {
      * [node][model]: layer times, NULL where that node never runs that model. [node_count]: by model, what each further
      * job of a batch adds at the station, or NULL: as much as a job by itself.
      */
-    int64_t ***layer_ns;
+    int64_t ***median_ns, ***mean_ns;
     struct names numbers; /* of `known`, by what their times come from */
-    ARRAY_OF(int64_t *) known;
+    ARRAY_OF(struct known_times) known;
     ARRAY_OF(const char *) keys; /* in the ledger, beside them */
     ARRAY_OF(struct profile_use) uses;
     struct arena arena;
@@ -34,7 +39,8 @@ int profiles_gather(struct profiles *profiles, const struct run_settings *settin
                     struct world *world, int64_t run, struct error *error);
 void profiles_free(struct profiles *profiles);
 
-/* As planner and world want it. */
+/* As planners want it: medians. And as a world wants it (world_kind.deploy). */
 const int64_t *const *const *profiles_view(const struct profiles *profiles);
+const int64_t *const *const *profiles_of_world(const struct profiles *profiles, const struct world_kind *kind);
 
 #endif

@@ -87,8 +87,9 @@ static struct plan *make_plan(const struct replan *replan, const struct plan_req
 static const struct placements *keep_plan(struct replan *replan, const struct plan_request *request,
                                           const struct scenario *scenario, const struct plan *plan, struct error *error)
 {
+    const bool at_once = replan->is_virtual && scenario->replan_takes_ns == 0;
     const struct ledger_plan facts = {
-        .number = request->number, .asked_ns = request->at_ns, .taken_ns = replan->is_virtual ? request->at_ns : -1};
+        .number = request->number, .asked_ns = request->at_ns, .taken_ns = at_once ? request->at_ns : -1};
     if (ledger_run_plan(replan->settings->ledger, replan->run, plan, &facts, error) != 0)
         return NULL;
     log_info("run", "planned anew: predicted mean delay %.3f ms", plan->predicted_mean_ns / 1e6);

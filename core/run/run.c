@@ -111,7 +111,7 @@ static int deploy(struct procedure *run, struct error *error)
     if (is_cancelled(run->settings))
         return error_set(error, ERROR_CANCELLED, "stopped before the first task");
     const struct placements placements = plan_placements(run->plan);
-    return run->kind->deploy(run->world, &placements, profiles_view(&run->profiles), error);
+    return run->kind->deploy(run->world, &placements, profiles_of_world(&run->profiles, run->kind), error);
 }
 
 static int drive(struct procedure *run, struct error *error)

@@ -184,7 +184,7 @@ static int read_events(struct reader *reader, const struct value *root)
 
 static int read_replan(struct reader *reader, const struct value *root)
 {
-    static const char *const keys[] = {"every", "on_change", NULL};
+    static const char *const keys[] = {"every", "on_change", "takes", NULL};
     struct scenario *scenario = reader->scenario;
     struct value *group;
     int got = reader_get_group(reader, root, "replan", &group);
@@ -192,7 +192,8 @@ static int read_replan(struct reader *reader, const struct value *root)
         return got;
     const struct value *on_change = tree_member(group, "on_change"), *every = tree_member(group, "every");
     if (reader_check_keys(reader, group, "'replan'", keys) != 0 ||
-        reader_get_duration(reader, group, "every", &scenario->replan_every_ns) < 0)
+        reader_get_duration(reader, group, "every", &scenario->replan_every_ns) < 0 ||
+        reader_get_duration(reader, group, "takes", &scenario->replan_takes_ns) < 0)
         return -1;
     if (every && scenario->replan_every_ns < 1000000)
         return reader_fail(reader, every->where, "'every' is less than 1ms; write 1ms or more");

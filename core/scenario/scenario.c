@@ -88,7 +88,7 @@ static int read_profile(const struct reader *reader, const struct value *root)
     struct scenario *scenario = reader->scenario;
     struct value *group;
     scenario->profile_warmups = 2;
-    scenario->profile_repeats = 7;
+    scenario->profile_repeats = 15;
     int got = reader_get_group(reader, root, "profile", &group);
     if (got <= 0)
         return got;

@@ -131,6 +131,7 @@ struct scenario {
     uint32_t event_count;
     int64_t replan_every_ns; /* 0: not by the clock */
     bool replan_on_change; /* whenever an event or a trace changes something */
+    int64_t replan_takes_ns; /* in virtual time, until a plan that was asked for is in force */
     struct plugin_choice partitioner, scheduler;
     struct napm_objective objective; /* default: the mean delay alone */
     uint32_t profile_warmups, profile_repeats; /* passes over the model: defaults 2 and 7 */

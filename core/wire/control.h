@@ -14,7 +14,7 @@
 #include "core/base/error.h"
 #include "core/wire/agent.pb-c.h"
 
-#define WIRE_PROTOCOL 2u
+#define WIRE_PROTOCOL 3u
 #define CONTROL_MESSAGE_BYTES_MAX (4u << 20)
 #define CONTROL_SEND_LIMIT_NS (INT64_C(5000000000)) /* a peer that takes nothing for so long has gone */
 

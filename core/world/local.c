@@ -150,10 +150,11 @@ static int take_hello(struct world *world, struct local_node *node, const Wire__
 
 static int take_profile(struct local_node *node, const Wire__ProfileResult *result, struct error *error)
 {
-    if (!node->profile || result->n_layer_ns != node->profile_layers)
+    if (!node->profile || result->n_layer_ns != node->profile_layers || result->n_mean_ns != node->profile_layers)
         return error_set(error, ERROR_RUN, "it sent a profile of %zu layers that was not asked for",
                          result->n_layer_ns);
-    memcpy(node->profile, result->layer_ns, result->n_layer_ns * sizeof(int64_t));
+    for (uint32_t i = 0; i < node->profile_layers; i++)
+        node->profile[i] = (struct layer_time){result->layer_ns[i], result->mean_ns[i]};
     node->profile = NULL;
     node->profiled = true;
     return 0;
@@ -541,25 +542,27 @@ static int load_model(struct world *world, uint32_t node, uint32_t model, struct
     return local_wait(world, is_loaded, &loading, world->scenario->time_limit_ns, "loading a model", error);
 }
 
-static int profile_station(struct world *world, uint32_t model, uint32_t batch, int64_t *layer_ns, struct error *error)
+static int profile_station(struct world *world, uint32_t model, uint32_t batch, struct layer_time *times,
+                           struct error *error)
 {
     struct worker_item item = {.kind = WORK_PROFILE,
                                .model = world->scenario->models[model].model,
                                .warmups = world->scenario->profile_warmups,
                                .repeats = world->scenario->profile_repeats,
                                .batch = batch,
-                               .layer_ns = layer_ns};
+                               .times = times};
     return work_and_wait(world, 0, &item, "profiling", error);
 }
 
-static int profile_device(struct world *world, uint32_t index, uint32_t model, int64_t *layer_ns, struct error *error)
+static int profile_device(struct world *world, uint32_t index, uint32_t model, struct layer_time *times,
+                          struct error *error)
 {
     struct local_node *node = &world->nodes[index];
     Wire__Profile body = WIRE__PROFILE__INIT;
     Wire__Message message = WIRE__MESSAGE__INIT;
     if (load_model(world, index, model, error))
         return -1;
-    node->profile = layer_ns;
+    node->profile = times;
     node->profile_layers = model_view(world->scenario->models[model].model)->layer_count;
     node->profiled = false;
     body.model = model;
@@ -573,10 +576,11 @@ static int profile_device(struct world *world, uint32_t index, uint32_t model, i
     return status;
 }
 
-static int local_profile(struct world *world, uint32_t node, uint32_t model, int64_t *layer_ns, struct error *error)
+static int local_profile(struct world *world, uint32_t node, uint32_t model, struct layer_time *times,
+                         struct error *error)
 {
-    return node == world->scenario->station ? profile_station(world, model, 1, layer_ns, error)
-                                            : profile_device(world, node, model, layer_ns, error);
+    return node == world->scenario->station ? profile_station(world, model, 1, times, error)
+                                            : profile_device(world, node, model, times, error);
 }
 
 /* ---- deploying */

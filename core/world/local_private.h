@@ -28,7 +28,7 @@ struct local_node {
     bool greeted, configured, connected, deploy_ready, deployed;
     bool *loaded; /* by model */
     uint32_t preparing; /* while driving: the plan whose parts it is preparing; 0: none */
-    int64_t *profile; /* where a profile's result is to go; NULL: none is awaited */
+    struct layer_time *profile; /* where a profile's result is to go; NULL: none is awaited */
     uint32_t profile_layers;
     bool profiled;
     int64_t task_ns; /* once deployed: what its longest part of a task takes, as profiled */

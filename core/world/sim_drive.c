@@ -52,7 +52,10 @@ struct sim {
     struct instance *scheduler;
     struct changes *changes;
     struct energy *energy; /* NULL: no power models */
-    uint32_t plan; /* the newest */
+    uint32_t plan; /* the newest that is in force */
+    const struct placements *coming; /* asked for, and not in force yet; NULL: none */
+    int64_t coming_ns; /* when that will be in force */
+    bool wants_plan; /* another one was due meanwhile */
     struct task_record record; /* of the task that ends */
     struct task_hop *hops; /* of that task: room for the longest way */
     uint64_t tasks_done, tasks_of;
@@ -355,6 +358,7 @@ static int64_t change_ns(void *context)
 {
     const struct sim *sim = context;
     int64_t next_ns = changes_next_ns(sim->changes), limit_ns = sim->scenario->time_limit_ns;
+    next_ns = sim->coming && sim->coming_ns < next_ns ? sim->coming_ns : next_ns;
     return next_ns < limit_ns ? next_ns : limit_ns;
 }
 
@@ -365,20 +369,42 @@ static const char *leave_cause(struct sim *sim, const struct change *change)
     return arena_text(&sim->arena, "%s left by the scenario at %s", sim->scenario->nodes[change->index].name, at);
 }
 
-/* Planning takes no virtual time: the plan is in force from the moment at which it was due. */
+static void put_in_force(struct sim *sim, struct flow *flow, const struct placements *placements)
+{
+    const struct flow_plan plan = make_plan(sim, placements);
+    flow_change_plan(flow, &plan);
+    sim->plan++;
+}
+
+/* As in the local world, the next plan is asked for when this one is in force, with the conditions of then. */
 static int replan(struct sim *sim, struct flow *flow, int64_t now_ns, struct error *error)
 {
     const struct world_setup *setup = &sim->world->setup;
     const struct plan_request request = {.number = sim->plan + 1, .at_ns = now_ns, .now = sim->changes};
     if (!setup->replan)
         return 0;
+    sim->wants_plan = sim->coming != NULL;
+    if (sim->coming)
+        return 0;
     const struct placements *placements = setup->replan(setup->replan_context, &request, error);
     if (!placements)
         return -1;
-    const struct flow_plan plan = make_plan(sim, placements);
-    flow_change_plan(flow, &plan);
-    sim->plan++;
+    if (sim->scenario->replan_takes_ns == 0) {
+        put_in_force(sim, flow, placements);
+        return 0;
+    }
+    sim->coming = placements;
+    sim->coming_ns = now_ns + sim->scenario->replan_takes_ns;
     return 0;
+}
+
+static int take_coming(struct sim *sim, struct flow *flow, int64_t now_ns, struct error *error)
+{
+    put_in_force(sim, flow, sim->coming);
+    for (uint32_t i = 0; sim->sink->plan_taken && i < sim->scenario->stream_count; i++)
+        sim->sink->plan_taken(sim->sink->context, sim->plan, i, now_ns);
+    sim->coming = NULL;
+    return sim->wants_plan ? replan(sim, flow, now_ns, error) : 0;
 }
 
 static int carry_out(struct sim *sim, struct flow *flow, const struct change *change, struct error *error)
@@ -409,6 +435,8 @@ static int change(void *context, struct flow *flow, int64_t now_ns, struct error
     while (sim->changes && changes_take(sim->changes, now_ns, &due))
         if (carry_out(sim, flow, &due, error) != 0)
             return -1;
+    if (sim->coming && sim->coming_ns <= now_ns && take_coming(sim, flow, now_ns, error) != 0)
+        return -1;
     if (now_ns < sim->scenario->time_limit_ns)
         return 0;
     char limit[UNITS_TEXT_BYTES];

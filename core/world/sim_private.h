@@ -20,8 +20,9 @@ struct world {
 /* ---- sim_profile.c: where layer times come from */
 int sim_check_profiles(const struct scenario *scenario, struct error *error);
 char *sim_profile_source(struct world *world, uint32_t node, uint32_t model);
-int sim_profile_batch(struct world *world, uint32_t model, uint32_t batch, int64_t *layer_ns, struct error *error);
-int sim_profile(struct world *world, uint32_t node, uint32_t model, int64_t *layer_ns, struct error *error);
+int sim_profile_batch(struct world *world, uint32_t model, uint32_t batch, struct layer_time *times,
+                      struct error *error);
+int sim_profile(struct world *world, uint32_t node, uint32_t model, struct layer_time *times, struct error *error);
 
 /* ---- sim_drive.c: the tasks */
 int sim_deploy(struct world *world, const struct placements *placements, const int64_t *const *const *layer_ns,

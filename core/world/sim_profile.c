@@ -14,6 +14,8 @@
 #include "core/scenario/names.h"
 #include "core/world/sim_private.h"
 
+#define LONGEST_NS 9e15 /* a hundred days */
+
 /* ---- from a file: what `napm profile --format json` prints, or a list of such */
 
 static char *file_source(const char *path)
@@ -43,8 +45,14 @@ static const json_t *find_model(const json_t *document, const struct napm_model 
     return NULL;
 }
 
-static int take_layers(const json_t *profile, const char *path, const struct napm_model *model, int64_t *layer_ns,
-                       struct error *error)
+static bool is_time(const json_t *number)
+{
+    return json_is_number(number) && json_number_value(number) >= 0 && json_number_value(number) < LONGEST_NS;
+}
+
+/* Files may have no means: who writes one by hand has one time for a layer. */
+static int take_layers(const json_t *profile, const char *path, const struct napm_model *model,
+                       struct layer_time *times, struct error *error)
 {
     const json_t *layers = json_object_get(profile, "layers");
     if (json_array_size(layers) != model->layer_count)
@@ -52,17 +60,18 @@ static int take_layers(const json_t *profile, const char *path, const struct nap
                          "%s: has the times of %zu layers, but the model %s has %u; make it anew with `napm profile`",
                          path, json_array_size(layers), model->name, model->layer_count);
     for (uint32_t i = 0; i < model->layer_count; i++) {
-        const json_t *time = json_object_get(json_array_get(layers, i), "time_ns");
-        double ns = json_is_number(time) ? json_number_value(time) : -1;
-        if (!(ns >= 0 && ns < 9e15))
-            return error_set(error, ERROR_INPUT, "%s: layer %u has no 'time_ns' that is a time in nanoseconds", path,
-                             i);
-        layer_ns[i] = llround(ns);
+        const json_t *layer = json_array_get(layers, i), *median = json_object_get(layer, "time_ns"),
+                     *mean = json_object_get(layer, "mean_ns");
+        if (!is_time(median) || (mean && !is_time(mean)))
+            return error_set(error, ERROR_INPUT, "%s: layer %u has no '%s' that is a time in nanoseconds", path, i,
+                             is_time(median) ? "mean_ns" : "time_ns");
+        times[i].median_ns = llround(json_number_value(median));
+        times[i].mean_ns = mean ? llround(json_number_value(mean)) : times[i].median_ns;
     }
     return 0;
 }
 
-static int read_file(const char *path, const struct napm_model *model, int64_t *layer_ns, struct error *error)
+static int read_file(const char *path, const struct napm_model *model, struct layer_time *times, struct error *error)
 {
     json_error_t why;
     json_t *document = json_load_file(path, 0, &why);
@@ -70,7 +79,7 @@ static int read_file(const char *path, const struct napm_model *model, int64_t *
         return error_set(error, ERROR_INPUT, "%s:%d: %s; a profile is what `napm profile MODEL --format json` prints",
                          path, why.line, why.text);
     const json_t *profile = find_model(document, model);
-    int result = profile ? take_layers(profile, path, model, layer_ns, error)
+    int result = profile ? take_layers(profile, path, model, times, error)
                          : error_set(error, ERROR_INPUT,
                                      "%s: has no profile of the model %s (hash %s); make one with `napm profile MODEL "
                                      "--format json`; several stand in one list: [ { ... }, { ... } ]",
@@ -93,8 +102,8 @@ static int check_once(struct checked *checked, const struct scenario_node *node,
     if (names_find(&checked->files, name) != NAMES_NONE)
         return 0;
     names_add(&checked->files, &checked->arena, name, 0);
-    int64_t *layer_ns = ARENA_ARRAY(&checked->arena, int64_t, view->layer_count);
-    return read_file(node->speed.profile, view, layer_ns, error) == 0 ? 0 : error_prefix(error, "%s", node->where);
+    struct layer_time *times = ARENA_ARRAY(&checked->arena, struct layer_time, view->layer_count);
+    return read_file(node->speed.profile, view, times, error) == 0 ? 0 : error_prefix(error, "%s", node->where);
 }
 
 int sim_check_profiles(const struct scenario *scenario, struct error *error)
@@ -128,20 +137,20 @@ static double moved_bytes(const struct napm_model *model, const struct napm_laye
 }
 
 /* The roofline: whichever takes longer, computing or moving weights and activations. */
-static void estimate(const struct scenario_speed *speed, const struct napm_model *model, int64_t *layer_ns)
+static void estimate(const struct scenario_speed *speed, const struct napm_model *model, struct layer_time *times)
 {
     for (uint32_t i = 0; i < model->layer_count; i++) {
         double computing_s = model->layers[i]->flops / speed->flop_per_s, moving_s = 0;
         if (speed->memory_bytes_per_s > 0)
             moving_s = moved_bytes(model, model->layers[i]) / speed->memory_bytes_per_s;
-        layer_ns[i] = llround(fmin(1e9 * fmax(computing_s, moving_s), 9e15));
+        times[i].median_ns = times[i].mean_ns = llround(fmin(1e9 * fmax(computing_s, moving_s), LONGEST_NS));
     }
 }
 
 /* ---- measured */
 
 static int measure(struct world *world, const struct scenario_node *node, const struct model *model, uint32_t batch,
-                   int64_t *layer_ns, struct error *error)
+                   struct layer_time *times, struct error *error)
 {
     char *label = text_format("backend:%s", node->name);
     const struct compute_settings settings = {.backend = node->backend,
@@ -152,7 +161,7 @@ static int measure(struct world *world, const struct scenario_node *node, const 
     struct compute *compute = compute_open(world->setup.catalogue, &settings, error);
     struct compute_model *prepared = compute ? compute_prepare(compute, model, error) : NULL;
     int result = prepared ? compute_profile_batch(prepared, batch, world->scenario->profile_warmups,
-                                                  world->scenario->profile_repeats, layer_ns, NULL, NULL, error)
+                                                  world->scenario->profile_repeats, times, NULL, NULL, error)
                           : -1;
     if (compute)
         compute_close(compute);
@@ -186,28 +195,32 @@ char *sim_profile_source(struct world *world, uint32_t index, uint32_t model)
 }
 
 /* What is measured here is paced while it is measured; what is stated is of the whole processor. */
-static void share_processor(double cpu_share, uint32_t count, int64_t *layer_ns)
+static void share_processor(double cpu_share, uint32_t count, struct layer_time *times)
 {
-    for (uint32_t i = 0; i < count; i++)
-        layer_ns[i] = llround(fmin((double)layer_ns[i] / cpu_share, 9e15));
+    for (uint32_t i = 0; i < count; i++) {
+        times[i].median_ns = llround(fmin((double)times[i].median_ns / cpu_share, LONGEST_NS));
+        times[i].mean_ns = llround(fmin((double)times[i].mean_ns / cpu_share, LONGEST_NS));
+    }
 }
 
-int sim_profile(struct world *world, uint32_t index, uint32_t model_index, int64_t *layer_ns, struct error *error)
+int sim_profile(struct world *world, uint32_t index, uint32_t model_index, struct layer_time *times,
+                struct error *error)
 {
     const struct scenario_node *node = &world->scenario->nodes[index];
     const struct model *model = world->scenario->models[model_index].model;
     if (!node->speed.profile && node->speed.flop_per_s <= 0)
-        return measure(world, node, model, 1, layer_ns, error);
+        return measure(world, node, model, 1, times, error);
     if (!node->speed.profile)
-        estimate(&node->speed, model_view(model), layer_ns);
-    else if (read_file(node->speed.profile, model_view(model), layer_ns, error) != 0)
+        estimate(&node->speed, model_view(model), times);
+    else if (read_file(node->speed.profile, model_view(model), times, error) != 0)
         return -1;
-    share_processor(node->cpu_share, model_view(model)->layer_count, layer_ns);
+    share_processor(node->cpu_share, model_view(model)->layer_count, times);
     return 0;
 }
 
-int sim_profile_batch(struct world *world, uint32_t model, uint32_t batch, int64_t *layer_ns, struct error *error)
+int sim_profile_batch(struct world *world, uint32_t model, uint32_t batch, struct layer_time *times,
+                      struct error *error)
 {
     return measure(world, &world->scenario->nodes[world->scenario->station], world->scenario->models[model].model,
-                   batch, layer_ns, error);
+                   batch, times, error);
 }

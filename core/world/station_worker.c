@@ -146,7 +146,7 @@ static int profile(struct engine *engine, struct worker_item *item)
     struct compute_model *prepared = compute_prepare(engine->compute, item->model, &item->error);
     if (!prepared)
         return -1;
-    int status = compute_profile_batch(prepared, item->batch, item->warmups, item->repeats, item->layer_ns, NULL, NULL,
+    int status = compute_profile_batch(prepared, item->batch, item->warmups, item->repeats, item->times, NULL, NULL,
                                        &item->error);
     compute_release(prepared);
     return status;

@@ -29,6 +29,7 @@ struct worker_item {
     /* WORK_PROFILE */
     const struct model *model;
     uint32_t warmups, repeats, batch;
+    struct layer_time *times; /* filled */
     /* WORK_PREPARE: packs and warms up the worker's own of new parts */
     struct worker_part *const *parts;
     uint32_t part_count;
@@ -47,7 +48,7 @@ struct worker_item {
     bool (*finished)(struct worker_item *item);
     uint64_t digest; /* filled by the last slice: of the outputs */
     /* results */
-    int64_t *layer_ns; /* WORK_PROFILE, WORK_SLICE: filled; of a batch, each gets an equal share */
+    int64_t *layer_ns; /* WORK_SLICE: filled; of a batch, each gets an equal share */
     int64_t began_ns, ended_ns;
     struct worker_item *batch_next; /* WORK_SLICE: another one to run together with this one; NULL: none */
     bool is_quiet; /* done without being announced */

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "core/base/error.h"
+#include "core/model/layer_time.h"
 #include "core/model/order.h"
 #include "core/plugin/catalogue.h"
 #include "core/scenario/scenario.h"
@@ -142,16 +143,17 @@ struct world_kind {
      */
     char *(*profile_source)(struct world *world, uint32_t node, uint32_t model);
     /* Layer times of a model on a node (array of the model's layer count). */
-    int (*profile)(struct world *world, uint32_t node, uint32_t model, int64_t *layer_ns, struct error *error);
+    int (*profile)(struct world *world, uint32_t node, uint32_t model, struct layer_time *times, struct error *error);
     /*
      * Times of the layers at the station for a batch of so many at once. NULL: not to be had; nor where the station's times
      * have a profile_source.
      */
-    int (*profile_batch)(struct world *world, uint32_t model, uint32_t batch, int64_t *layer_ns, struct error *error);
+    int (*profile_batch)(struct world *world, uint32_t model, uint32_t batch, struct layer_time *times,
+                         struct error *error);
     int (*probe)(struct world *world, uint32_t link, struct link_report report[2], struct error *error);
     /*
      * `layer_ns[node][model]` as profiled, with a row for batches as for planner_new, valid until close: station schedulers
-     * see these.
+     * see these. Medians, or where is_virtual, so that computing takes them, means.
      */
     int (*deploy)(struct world *world, const struct placements *placements, const int64_t *const *const *layer_ns,
                   struct error *error);

@@ -8,35 +8,18 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/base/memory.h"
 #include "core/compute/compute.h"
 #include "core/model/tensor_file.h"
-#include "models/zoo.h"
 #include "tests/builtin_plugins.h"
+#include "tests/zoo_model.h"
 
 #define NODES 3
 #define MOST_TENSORS 64
 #define TRIES 1000
 
 static struct catalogue *catalogue;
-
-static struct model *open_zoo(const char *name)
-{
-    struct error error = {0};
-    char path[] = "/tmp/napm-sets-XXXXXX";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    close(fd);
-    if (zoo_write(name, 1, path, &error) != 0)
-        fail_msg("%s", error.text);
-    struct model *model = model_open(path, &error);
-    unlink(path);
-    if (!model)
-        fail_msg("%s", error.text);
-    return model;
-}
 
 static struct compute *open_backend(const char *name)
 {
@@ -85,7 +68,7 @@ static void assert_split_equals(struct compute_model *prepared, const struct nap
 static void check_sets(const char *backend, const char *name, uint32_t wanted)
 {
     struct error error = {0};
-    struct model *model = open_zoo(name);
+    struct model *model = zoo_model(name);
     const struct napm_model *view = model_view(model);
     struct compute *compute = open_backend(backend);
     uint32_t *order = NEW_ARRAY(uint32_t, view->layer_count), cuts[NODES - 1], done = 0;

@@ -35,8 +35,12 @@ check "saying so to programs" jq -e '.within == false and .tolerance == 0' "$wor
 check "with an interval of each phase's error" \
     jq -e '[.phases[] | select(.error_low_ns <= .error_ns and .error_ns <= .error_high_ns)] | length == 6' "$work/out"
 check "and of its 95th percentile" jq -e '[.phases[] | select(.p95_low_ns <= .p95_high_ns)] | length == 6' "$work/out"
-check "CSV has a row for each phase and one for the delay" \
-    csv_has_seven_lines
+check "where all nodes are measured, none is stated" jq -e '.stated_nodes == 0' "$work/out"
+check "CSV has a row for each phase and one for the delay" csv_has_seven_lines
+napm validate pair.cfg --set nodes.pi.gflops=1.0 --format json >stated.json 2>/dev/null
+check "nodes that this machine stands in for are counted" jq -e '.stated_nodes == 2' stated.json
+napm validate pair.cfg --set nodes.pi.gflops=1.0 >stated.txt 2>/dev/null
+check_text "and spoken of" 'layer times of 2 of 3 nodes are stated' stated.txt
 check_status "a tolerance has to be a share" 2 napm validate pair.cfg --tolerance often
 check_text "which is said" '--tolerance: ' "$work/err"
 check_status "a scenario has to be there" 2 napm validate none.cfg
@@ -54,7 +58,7 @@ check_text "and compares" 'with the changes against as it was' "$work/out"
 check "the plugins are those asked for" [ "$(runs "SELECT name FROM run_plugin WHERE role = 'partitioner' ORDER BY run DESC LIMIT 1")" = station-only ]
 check "a replay can be replayed" napm replay last
 check "a slower node takes its times longer" napm replay 2 --set nodes.pi.cpu=0.5 --set partitioner.plugin=device-only --format json
-check "half the processor, about twice the time" [ "$(runs "SELECT avg(device_compute_ns) > 1.9 * (SELECT sum(l.time_ns)
+check "half the processor, about twice the time" [ "$(runs "SELECT avg(device_compute_ns) > 1.9 * (SELECT sum(l.mean_ns)
     FROM run_profile p JOIN profile_layer l ON l.profile = p.profile WHERE p.run = 2 AND p.node = 1)
     FROM task WHERE run = (SELECT max(id) FROM run)")" = 1 ]
 check_status "a run has to be there" 2 napm replay 999

@@ -30,11 +30,12 @@ static const struct scenario scenario = {.path = "some.cfg", .name = "some", .te
 static int64_t record_run(struct ledger *ledger, int64_t sweep, uint32_t point, const char *profile, const char *status)
 {
     static const int64_t layer_ns[2] = {10, 20};
+    static const struct layer_time times[2] = {{10, 11}, {20, 22}};
     struct error error = {0};
     struct task_record task = {.status = TASK_OK, .cut = 1, .layer_count = 2, .layer_ns = layer_ns, .ended_ns = 5};
     task.phase_ns[PHASE_LOCAL] = 5;
     sweeps_runs_for(ledger, sweep, point);
-    assert_int_equal(ledger_profile_put(ledger, profile, "measured", 2, layer_ns, &error), 0);
+    assert_int_equal(ledger_profile_put(ledger, profile, "measured", 2, times, &error), 0);
     int64_t run = ledger_run_begin(ledger, &scenario, 7, 0, &error);
     assert_true(run > 0);
     assert_int_equal(ledger_run_profile(ledger, run, 0, "hash", profile, &error), 0);
@@ -175,6 +176,7 @@ static void a_part_is_merged_once_with_its_numbers_shifted(void **state)
         assert_int_equal(number(it, "SELECT count(*) FROM layer_time WHERE run = 2"), 2);
         assert_int_equal(number(it, "SELECT count(*) FROM profile"), 2);
         assert_int_equal(number(it, "SELECT count(*) FROM profile_layer"), 4);
+        assert_int_equal(number(it, "SELECT sum(mean_ns) FROM profile_layer"), 66);
         assert_int_equal(number(it, "SELECT count(*) FROM run_profile r JOIN profile p ON p.id = r.profile "
                                     "WHERE r.run = 2 AND p.key = 'measured there'"),
                          1);

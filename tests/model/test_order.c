@@ -6,31 +6,20 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "core/model/order.h"
-#include "models/zoo.h"
+#include "tests/zoo_model.h"
 
 #define MOST_LAYERS 128
 #define MOST_TENSORS 512
 #define NODES 3
 #define ROUNDS 60
 
-static struct model *open_zoo(const char *name)
+static struct model *small_model(const char *name)
 {
-    struct error error = {0};
-    char path[] = "/tmp/napm-order-XXXXXX";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    close(fd);
-    if (zoo_write(name, 1, path, &error) != 0)
-        fail_msg("%s", error.text);
-    struct model *model = model_open(path, &error);
-    unlink(path);
-    if (!model)
-        fail_msg("%s", error.text);
+    struct model *model = zoo_model(name);
     assert_true(model_view(model)->layer_count <= MOST_LAYERS && model_view(model)->tensor_count <= MOST_TENSORS);
     return model;
 }
@@ -137,7 +126,7 @@ static void sets_of_layers_are_cuts_of_an_order(void **state)
         uint32_t least_sets; /* that are no cut */
     } models[] = {{"tiny-resnet", 5}, {"tiny-inception", 10}, {"mobilenetv2", 0}, {"resnet50", 0}};
     for (size_t m = 0; m < sizeof(models) / sizeof(models[0]); m++) {
-        struct model *model = open_zoo(models[m].name);
+        struct model *model = small_model(models[m].name);
         const struct napm_model *view = model_view(model);
         struct random random;
         uint32_t order[MOST_LAYERS], cuts[NODES - 1], sets = 0;
@@ -170,7 +159,7 @@ static void where_every_layer_needs_the_last_there_are_no_sets_but_cuts(void **s
     (void)state;
     static const char *const names[] = {"tiny-cnn", "mobilenetv2", "resnet50"};
     for (size_t m = 0; m < sizeof(names) / sizeof(names[0]); m++) {
-        struct model *model = open_zoo(names[m]);
+        struct model *model = small_model(names[m]);
         struct random random;
         uint32_t order[MOST_LAYERS], cuts[NODES - 1];
         random_seed(&random, 1, "order");
@@ -184,7 +173,7 @@ static void where_every_layer_needs_the_last_there_are_no_sets_but_cuts(void **s
 static void placements_are_read(void **state)
 {
     (void)state;
-    struct model *model = open_zoo("tiny-inception");
+    struct model *model = small_model("tiny-inception");
     const struct napm_model *view = model_view(model);
     uint32_t nodes[MOST_LAYERS], order[MOST_LAYERS], cuts[NODES - 1];
     const uint32_t head[] = {0, 1, 2, 4, 3, 5};
@@ -209,7 +198,7 @@ static void placements_are_read(void **state)
 static void what_is_no_order_is_known(void **state)
 {
     (void)state;
-    struct model *model = open_zoo("tiny-inception");
+    struct model *model = small_model("tiny-inception");
     const struct napm_model *view = model_view(model);
     uint32_t order[MOST_LAYERS];
     for (uint32_t l = 0; l < view->layer_count; l++)

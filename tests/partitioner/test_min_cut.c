@@ -7,15 +7,14 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "core/base/random.h"
 #include "core/model/model.h"
-#include "models/zoo.h"
 #include "tests/builtin_plugins.h"
 #include "tests/partitioner/fake.h"
+#include "tests/zoo_model.h"
 
 #define DEVICE 0
 #define STATION 1
@@ -290,22 +289,6 @@ static void a_cut_that_does_not_fit_gives_way_to_one_that_does(void **state)
 
 /* ---- the zoo */
 
-static struct model *open_zoo(const char *name)
-{
-    struct error error = {0};
-    char path[] = "/tmp/napm-min-cut-XXXXXX";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    close(fd);
-    if (zoo_write(name, 1, path, &error) != 0)
-        fail_msg("%s", error.text);
-    struct model *model = model_open(path, &error);
-    unlink(path);
-    if (!model)
-        fail_msg("%s", error.text);
-    return model;
-}
-
 /* What this test takes to be sent at a cut is what the platform sends. */
 static void assert_counts_the_tensors_that_cross(const struct fake *fake, const struct model *model)
 {
@@ -328,7 +311,7 @@ static void it_finds_what_trying_every_set_finds_on_the_zoo(void **state)
     struct random random;
     random_seed(&random, 5, "zoo");
     for (size_t m = 0; m < sizeof(names) / sizeof(names[0]); m++) {
-        struct model *model = open_zoo(names[m]);
+        struct model *model = zoo_model(names[m]);
         for (int round = 0; round < 10; round++) {
             struct fake fake = {.model = model_view(model)};
             uint32_t place[MOST_LAYERS];

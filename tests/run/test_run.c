@@ -31,30 +31,33 @@ static const struct node_facts *count_facts(struct world *world, uint32_t node)
     return &counts.facts;
 }
 
-static int count_profile(struct world *world, uint32_t node, uint32_t model, int64_t *layer_ns, struct error *error)
+static int count_profile(struct world *world, uint32_t node, uint32_t model, struct layer_time *times,
+                         struct error *error)
 {
     (void)world, (void)model;
     counts.profiled++;
     if (counts.profiled == counts.fail_at)
         return error_set(error, ERROR_RUN, "the node went away");
     for (int i = 0; i < 5; i++)
-        layer_ns[i] = 1000 * (node + 1) + i;
+        times[i] = (struct layer_time){1000 * (node + 1) + i, 2000 * (node + 1) + i};
     return 0;
 }
 
 /* 4 tasks together take as long as 2. */
-static int count_batch(struct world *world, uint32_t model, uint32_t batch, int64_t *layer_ns, struct error *error)
+static int count_batch(struct world *world, uint32_t model, uint32_t batch, struct layer_time *times,
+                       struct error *error)
 {
     assert_int_equal(batch, 4);
-    if (count_profile(world, 0, model, layer_ns, error) != 0)
+    if (count_profile(world, 0, model, times, error) != 0)
         return -1;
     for (int i = 0; i < 5; i++)
-        layer_ns[i] *= 2;
+        times[i] = (struct layer_time){2 * times[i].median_ns, 2 * times[i].mean_ns};
     return 0;
 }
 
 static const struct world_kind counting = {
     .name = "counting", .facts = count_facts, .profile = count_profile, .profile_batch = count_batch};
+static const struct world_kind counting_virtually = {.name = "counting", .is_virtual = true};
 
 /* ---- a scenario written to a file ---- */
 
@@ -147,8 +150,11 @@ static uint32_t measured(struct fixture *fixture)
     uint32_t before = counts.profiled;
     if (profiles_gather(&profiles, &fixture->settings, &counting, NULL, -1, &error) != 0)
         fail_msg("%s", error.text);
-    for (uint32_t node = 0; node < 3; node++)
+    for (uint32_t node = 0; node < 3; node++) {
         assert_int_equal(profiles_view(&profiles)[node][0][0], 1000 * (node + 1));
+        assert_int_equal(profiles_of_world(&profiles, &counting)[node][0][0], 1000 * (node + 1));
+        assert_int_equal(profiles_of_world(&profiles, &counting_virtually)[node][0][0], 2000 * (node + 1));
+    }
     profiles_free(&profiles);
     return counts.profiled - before;
 }
@@ -171,8 +177,10 @@ static void batches_are_profiled_for_schedulers_that_have_them(void **state)
     assert_int_equal(measured(fixture), 1);
     assert_int_equal(measured(fixture), 0); /* they are in the ledger too, and not taken for the lone task's */
     assert_int_equal(profiles_gather(&profiles, &fixture->settings, &counting, NULL, -1, &error), 0);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 5; i++) {
         assert_int_equal(profiles_view(&profiles)[3][0][i], (1000 + i) / 3);
+        assert_int_equal(profiles_of_world(&profiles, &counting_virtually)[3][0][i], (2000 + i) / 3);
+    }
     profiles_free(&profiles);
     open_scenario(fixture, "scheduler.plugin", "fifo");
     assert_int_equal(profiles_gather(&profiles, &fixture->settings, &counting, NULL, -1, &error), 0);

@@ -146,7 +146,7 @@ static void a_file_is_read_with_counted_groups_and_defaults(void **state)
     assert_string_equal(s->streams[0].arrivals.settings[0].text, "100ms");
     assert_string_equal(s->partitioner.settings[0].text, "0.25");
     assert_int_equal(s->profile_warmups, 2);
-    assert_int_equal(s->profile_repeats, 7);
+    assert_int_equal(s->profile_repeats, 15);
     assert_int_equal(s->time_limit_ns, INT64_C(600000000000));
     assert_int_equal(s->sample_every_ns, 200000000);
     assert_string_equal(s->text, good);
@@ -313,7 +313,7 @@ static void events_are_in_the_order_of_their_times_and_reach_groups(void **state
                              "  { at = \"1s\"; link = \"pi\"; rate = \"4Mbit\"; down = { loss = \"1%\"; }; },\n"
                              "  { at = \"3s\"; node = \"pi2\"; cpu = \"10%\"; },\n"
                              "  { at = \"5s\"; node = \"fast\"; state = \"return\"; } );\n"
-                             "replan = { every = \"1s\"; on_change = true; };\n");
+                             "replan = { every = \"1s\"; on_change = true; takes = \"20ms\"; };\n");
     struct scenario *s = open_good(text, NULL, 0);
     assert_int_equal(s->event_count, 5);
     assert_int_equal(s->events[0].what, SCENARIO_LINK);
@@ -329,6 +329,7 @@ static void events_are_in_the_order_of_their_times_and_reach_groups(void **state
     assert_int_equal(s->events[4].what, SCENARIO_RETURN);
     assert_int_equal(s->replan_every_ns, 1000000000);
     assert_true(s->replan_on_change);
+    assert_int_equal(s->replan_takes_ns, 20000000);
     scenario_close(s);
     free(text);
 }

@@ -32,7 +32,7 @@ check "a quarter of the processor takes four times as long" is_about "$(mean_ns 
 
 napm profile tiny.onnx --backend reference --runs 3 --format json >pi.json
 sed 's/gflops = 0.05/profile = "pi.json"/' pi.cfg >profile.cfg && mv profile.cfg pi.cfg
-check "a profile from a file is kept" is_about "$(mean_ns)" "$(jq '[.layers[].time_ns] | add' pi.json)"
+check "a profile from a file is kept" is_about "$(mean_ns)" "$(jq '[.layers[].mean_ns] | add' pi.json)"
 check "and is four times as long at a quarter" \
-    is_about "$(mean_ns nodes.pi.cpu=0.25)" "$(jq '4 * ([.layers[].time_ns] | add)' pi.json)"
+    is_about "$(mean_ns nodes.pi.cpu=0.25)" "$(jq '4 * ([.layers[].mean_ns] | add)' pi.json)"
 done_testing

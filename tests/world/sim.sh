@@ -103,12 +103,21 @@ check "a new plan turns away from a link that has become slow" test "$(value up_
 run base.cfg --set partitioner.plugin=exhaustive --set "$change" --set 'replan={every="3s";}'
 check "a plan at intervals does not know before it is made" test "$(value up_bytes pi1 5 rows.csv)" -gt 0
 check "and turns away then" test "$(value up_bytes pi1 7 rows.csv)" = 0
+run base.cfg --set partitioner.plugin=exhaustive --set "$change" --set 'replan={on_change=true; takes="2s";}'
+check "a plan that takes a while is not in force before" test "$(value up_bytes pi1 6 rows.csv)" -gt 0
+check "but then" test "$(value up_bytes pi1 7 rows.csv)" = 0
+check_text "the result says when" '1 +4\.50 s .* 6\.50 s ' "$work/run.out"
+changes='events=({at="4.5s"; link="pi1"; rate="1kbit";},{at="5s"; link="pi1"; rate="8Mbit";})'
+run base.cfg --set partitioner.plugin=exhaustive --set "$changes" --set 'replan={on_change=true; takes="2s";}'
+check_text "what is due meanwhile is one plan, for the conditions of then" '2 +6\.50 s .* 8\.50 s ' "$work/run.out"
+check "a plan is in force until the next one is" test "$(value up_bytes pi1 8 rows.csv)" = 0
+check "and the next one then" test "$(value up_bytes pi1 9 rows.csv)" -gt 0
 
 napm profile tiny.onnx --backend reference --runs 3 --format json >pi.json
 sed 's/gflops = 0.05/profile = "pi.json"/' base.cfg >profile.cfg
 run profile.cfg --set partitioner.plugin=device-only
 check "a profile from a file is how long a device computes" \
-    times 1 "$(jq '[.layers[].time_ns] | add' pi.json)" "$(value device_compute_ns pi1 0 rows.csv)"
+    times 1 "$(jq '[.layers[].mean_ns] | add' pi.json)" "$(value device_compute_ns pi1 0 rows.csv)"
 run base.cfg --set partitioner.plugin=device-only
 check "an estimate is the FLOPs at the stated speed" times 1 \
     "$(napm model info tiny.onnx --format json | jq '[.layers[].flops] | add / 0.05')" \
