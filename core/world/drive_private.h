@@ -207,7 +207,6 @@ void replan_close(struct drive *drive);
 void watch_start(struct task *task); /* its device has been told of it */
 void watch_device_done(struct task *task); /* its device does the stream's next, if it has been told of that */
 void watch_result_came(struct task *task); /* to its device */
-bool watch_has_processor(const struct drive *drive, int64_t now_ns); /* are fewer tasks under way than there are? */
 /* Since, or from when, to look; INT64_MAX: not. Devices whose tensors are looked for are told when to look for the result. */
 int64_t watch_next_ns(struct drive *drive, int64_t now_ns);
 

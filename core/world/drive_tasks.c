@@ -754,12 +754,6 @@ static int ask_station(struct drive *drive, struct station_slice *slice, struct 
     return status;
 }
 
-/* From then on they are the worker's. */
-static void post_slices(struct drive *drive, uint32_t worker, struct worker_item *first)
-{
-    workers_post(drive->world->workers, worker, first);
-}
-
 void tasks_dispatch(struct drive *drive)
 {
     struct station_slice slice;
@@ -777,7 +771,7 @@ void tasks_dispatch(struct drive *drive)
         }
         if (slice.more || !first)
             continue;
-        post_slices(drive, slice.worker, first);
+        workers_post(drive->world->workers, slice.worker, first);
         first = NULL;
         last = &first;
     }

@@ -16,7 +16,7 @@ static uint32_t under_way(const struct stream_run *stream, int64_t now_ns, uint3
 }
 
 /* Looking keeps a processor busy too: so it is done only while one is left over. */
-bool watch_has_processor(const struct drive *drive, int64_t now_ns)
+static bool has_processor(const struct drive *drive, int64_t now_ns)
 {
     const uint32_t processors = drive->world->nodes[drive->scenario->station].facts.processors;
     uint32_t busy = 0;
@@ -91,7 +91,7 @@ int64_t watch_next_ns(struct drive *drive, int64_t now_ns)
     }
     if (next_ns > now_ns)
         return next_ns;
-    if (!watch_has_processor(drive, now_ns))
+    if (!has_processor(drive, now_ns))
         return INT64_MAX;
     for (uint32_t i = 0; i < drive->scenario->stream_count; i++)
         if (drive->streams[i].result.from_ns && drive->streams[i].tensors.from_ns <= now_ns)

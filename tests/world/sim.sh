@@ -140,6 +140,8 @@ refused "a trace that does not exist" 'missing\.csv' base.cfg --set links.pi1.tr
 refused "an event of a node that does not exist" "'node' names 'pj7'" base.cfg --set 'events=({at="1s"; node="pj7"; state="leave";})'
 refused "a profile that does not exist" 'nosuch\.json' profile.cfg --set nodes.pi.profile=nosuch.json
 napm profile other.onnx --backend reference --runs 1 --format json >other.json
+jq '.layers[0].mean_ns = -1' pi.json >bad.json
+refused "a mean that is no time" "bad\.json: layer 0 has no 'mean_ns' that is a time" profile.cfg --set nodes.pi.profile=bad.json
 refused "a profile of another model" 'profile\.cfg:2: other\.json: has no profile of the model tiny.*napm profile' \
     profile.cfg --set nodes.pi.profile=other.json
 jq 'del(.layers[0])' pi.json >short.json
