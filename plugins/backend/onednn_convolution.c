@@ -29,17 +29,21 @@ static int64_t pixels(const struct napm_tensor *image)
 
 /*
  * Winograd's F(4x4, 3x3) needs a quarter of the multiplications, but its weights are four times as large. It takes 45%
- * less time on images of 28x28 and more, 25% less on 7x7, and more on 4x4, where reading the weights is all there is.
+ * less time on images of 20x20 and more, 25% less on 7x7, and more on 4x4, where reading the weights is all there is.
+ * Below 20x20 the library shares a kernel with few channels out badly among threads: 192 -> 384 channels of 13x13 take
+ * two threads longer than one, and 1.6 times as long as without Winograd.
  */
-static int winograd_pays(const struct convolution *c, const struct napm_tensor *in, const struct napm_tensor *out)
+static int winograd_pays(const struct builder *b, const struct convolution *c, const struct napm_tensor *in,
+                         const struct napm_tensor *out)
 {
+    int64_t fewest_channels = b->plan->how.threads > 1 && pixels(out) < 20 * 20 ? 256 : 64;
     const struct shim_window *w = &c->shape.window;
     if (w->rank != 2 || c->groups != 1)
         return 0;
     for (uint32_t i = 0; i < 2; i++)
         if (w->kernel[i] != 3 || w->stride[i] != 1 || w->dilation[i] != 1)
             return 0;
-    return in->dims[1] >= 64 && c->channels >= 64 && pixels(out) >= 7 * 7;
+    return in->dims[1] >= fewest_channels && c->channels >= fewest_channels && pixels(out) >= 7 * 7;
 }
 
 /*
@@ -134,7 +138,7 @@ static struct shim_kernel *convolution_form(struct builder *b, struct convolutio
                                             int any)
 {
     const struct napm_tensor *in = operator_input(b->model, c->op, 0), *out = operator_output(b->model, c->op, 0);
-    int winograd = b->plan->how.winograd && winograd_pays(c, in, out);
+    int winograd = b->plan->how.winograd && winograd_pays(b, c, in, out);
     for (int blocked = blocks_pay(b, c, out); blocked >= 0; blocked--) {
         if (convolution_layouts(b, c, blocked))
             return NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Running a segment's items on one task's memory. */
 #include "onednn_segment_parts.h"
+#include "onednn_threads.h"
 
 #include <stdlib.h>
 
@@ -124,7 +125,9 @@ void execution_start(struct execution *execution, const void *const *inputs)
 
 void execution_use_threads(const struct execution *execution)
 {
-    shim_set_threads(execution->segment->plan->how.threads);
+    uint32_t threads = execution->segment->plan->how.threads;
+    shim_set_threads(threads);
+    threads_spread(threads);
 }
 
 /* A product with constant weights, for which a batch reads them from memory once. */

@@ -23,7 +23,7 @@ struct execution *execution_new(const struct segment *segment, struct reason *wh
 void execution_free(struct execution *execution);
 void execution_start(struct execution *execution, const void *const *inputs);
 
-/* Sets this thread to the number of threads that the model was prepared for. */
+/* Sets this thread to the number of threads that the model was prepared for, and gathers them. */
 void execution_use_threads(const struct execution *execution);
 
 /*
