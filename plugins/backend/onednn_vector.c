@@ -192,7 +192,8 @@ struct share {
  * a third less out of memory (two threads 72 GB/s, this way 104).
  */
 static void run_shares(const struct plain_vector_matrix *what, const float *const *const *arguments,
-                       float *const *outputs, uint32_t count, struct share *shares, uint32_t share_count, uint32_t first)
+                       float *const *outputs, uint32_t count, struct share *shares, uint32_t share_count,
+                       uint32_t first)
 {
     for (uint32_t k = 0; k < share_count; k++) {
         struct share *share = &shares[(first + k) % share_count];
