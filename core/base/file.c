@@ -154,3 +154,9 @@ char *file_path_beside(const char *beside, const char *path)
         return text_copy(path);
     return text_format("%.*s/%s", (int)(slash - beside), beside, path);
 }
+
+char *file_path_from_root(const char *path)
+{
+    char *whole = realpath(path, NULL);
+    return whole ? whole : text_copy(path);
+}

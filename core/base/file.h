@@ -45,4 +45,7 @@ int file_digest_map(const struct file_map *map, char digest[FILE_DIGEST_BYTES]);
 /* `path` seen from the folder of `beside` (absolute paths stay). free() the result. */
 char *file_path_beside(const char *beside, const char *path);
 
+/* The path from the root, without links; what does not exist is taken as it is. The caller frees it. */
+char *file_path_from_root(const char *path);
+
 #endif

@@ -317,8 +317,8 @@ int cmd_compare(int argc, char **argv)
     struct compare_options options = {.settings = {DEFAULT_CONFIDENCE, DEFAULT_LEAST, 1}};
     const struct cli_option table[] = {
         {"by", 0, OPTION_WORD, &options.by, "KEY,...",
-         "group runs by partitioner, scheduler, world, scenario, host, or a --set path (default: each run alone)", 0,
-         0},
+         "group runs by partitioner, scheduler, world, scenario, host, run, or a --set path (default: each run alone)",
+         0, 0},
         {"scenario", 0, OPTION_WORD, &options.scenario, "NAME",
          "without RUN: all finished runs of this scenario (default: the newest run's)", 0, 0},
         {"baseline", 0, OPTION_WORD, &options.baseline, "GROUP",

@@ -78,7 +78,9 @@ int cmd_export(int argc, char **argv)
     const struct cli_option table[] = {
         {"format", 'f', OPTION_ONE_OF, &options.format, "csv|perfetto|gnuplot", "what for (default: csv)", 0, 0},
         {"output", 'o', OPTION_WORD, &options.output, "FILE",
-         "the folder (csv, gnuplot) or file (perfetto; - is standard output) to write", 0, 0},
+         "the folder (csv, gnuplot) or file (perfetto; - is standard output) to write (default: napm-RUN-csv and so "
+         "on)",
+         0, 0},
         OPTION_DB(options.common),
         OPTION_COLOR(options.common),
         OPTION_VERBOSE(options.common),
@@ -89,8 +91,9 @@ int cmd_export(int argc, char **argv)
         "a whole run for other programs: tables, a trace, or plots",
         "csv       a folder with one file for each kind of rows (`napm result export` writes just one of them)\n"
         "perfetto  a trace that ui.perfetto.dev and chrome://tracing open: what each task did when and where\n"
-        "gnuplot   a folder with data and plot.gp, which draws it; of several runs: their points with intervals\n\n"
-        "RUN is a number from `napm result list`; without it the newest is taken.",
+        "gnuplot   a folder with data and plot.gp, which draws it; of several runs: their points with intervals\n"
+        "Several runs are for gnuplot only.\n\n"
+        "RUN is a number from `napm result list`, or \"last\"; without it the newest is taken.",
         "  napm export 12 --format perfetto -o run12.json\n  napm export 12 --format gnuplot -o plots && cd plots && "
         "gnuplot plot.gp",
         table,

@@ -21,7 +21,8 @@ static const char about[] =
     "rates and delays, and the layer times of that run (scaled where a node's cpu is set anew). Streams whose tasks\n"
     "start when others end keep their generator. The run as it was is replayed first: how near its mean delay comes\n"
     "to the recorded one says how far the answer can be trusted. Then both replays are compared, task by task.\n"
-    "Without a change there is only the first. Replays are runs in the ledger (world sim), marked as such.";
+    "Without a change there is only the first. Replays are runs in the ledger (world sim), marked as such.\n"
+    "RUN is a number from `napm result list`, or \"last\".";
 
 static const char examples[] = "  napm replay last --scheduler fifo\n"
                                "  napm replay 12 --partitioner exhaustive --set links.pi.rate=20Mbit";

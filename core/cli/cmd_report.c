@@ -77,8 +77,9 @@ int cmd_report(int argc, char **argv)
         "napm report",
         "[RUN | sweep:N]...",
         "a page of charts about one run or many, in one file without network",
-        "RUN is a number from `napm result list`, or a range of them (12-20); sweep:N (or sweep:last) stands for\n"
-        "the runs of a sweep. Without either the newest run is shown.\n"
+        "RUN is a number from `napm result list`, \"last\", or a range (12-20); sweep:N (or sweep:last) stands for "
+        "the\n"
+        "runs of a sweep. Without either the newest run is shown.\n"
         "Of several runs, the settings in which they differ (--set, plugins, devices) become the axes of curves; runs\n"
         "that differ in the seed only are repetitions, from which the curves' 95 % bands come.",
         "  napm report 12 -o run12.html\n  napm report sweep:last -o rates.html",

@@ -131,15 +131,16 @@ static int show(int argc, char **argv)
     struct common_options common = {0};
     const struct cli_option table[] = {OPTION_DB(common), OPTION_FORMAT(common), OPTION_COLOR(common),
                                        OPTION_VERBOSE(common)};
-    const struct cli_usage usage = {"napm result show",
-                                    "[RUN]",
-                                    "one run: cuts, delays, phases, links, warnings",
-                                    "RUN is a number from `napm result list`; without it the newest is shown.",
-                                    "  napm result show\n  napm result show 12 --format json",
-                                    table,
-                                    OPTIONS_COUNT(table),
-                                    0,
-                                    1};
+    const struct cli_usage usage = {
+        "napm result show",
+        "[RUN]",
+        "one run: cuts, delays, phases, links, warnings",
+        "RUN is a number from `napm result list`, or \"last\"; without it the newest is shown.",
+        "  napm result show\n  napm result show 12 --format json",
+        table,
+        OPTIONS_COUNT(table),
+        0,
+        1};
     int first, result = options_parse(&usage, argc, argv, &first);
     struct error error = {0};
     if (result < 0) {
@@ -199,9 +200,8 @@ static int export_run(const struct export_options *options, const char *named, s
 static void describe_rows(char **kinds, char **about)
 {
     *kinds = text_copy("");
-    *about =
-        text_copy("Times are nanoseconds, sizes bytes, rates bytes per second. docs/ledger.md says what each column "
-                  "means.\nRows:");
+    *about = text_copy("Times are nanoseconds, sizes bytes, rates bytes per second. docs/ledger.md explains the "
+                       "columns.\nRows:");
     for (size_t i = 0; i < query_row_kind_count; i++) {
         char *longer = text_format("%s%s%s", *kinds, i ? "|" : "", query_row_kinds[i].name);
         free(*kinds);

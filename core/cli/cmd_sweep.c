@@ -177,7 +177,9 @@ int cmd_sweep(int argc, char **argv)
         {"again", 0, OPTION_FLAG, &options.run.again, NULL, "begin anew where this sweep is there already", 0, 0},
         {"list", 0, OPTION_FLAG, &options.list, NULL, "list the recorded sweeps", 0, 0},
         {"engine", 0, OPTION_ONE_OF, &options.run.engine, "local|slurm",
-         "what carries the points out: this machine (default), or job arrays of Slurm", 0, 0},
+         "what carries the points out: this machine, or job arrays of Slurm (default: as before, at first this "
+         "machine)",
+         0, 0},
         {"slurm-option", 0, OPTION_WORDS, &options.run.slurm_options, "OPTION",
          "an option for sbatch, such as --slurm-option=--partition=long; may be repeated", 0, 0},
         {"parts", 0, OPTION_WORD, &options.run.parts, "FOLDER",

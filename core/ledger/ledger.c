@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/compute/monitor.h"
 #include "core/ledger/recorder.h"
@@ -284,17 +285,20 @@ static int insert_run(struct ledger *ledger, const struct scenario *scenario, ui
                       const struct machine_facts *machine, struct error *error)
 {
     struct recorder recorder;
+    char *path = file_path_from_root(scenario->path ? scenario->path : ""); /* for who replays it from another folder */
     recorder_self(&recorder);
-    return sql_run(&ledger->sql, error,
-                   "INSERT INTO run (status, scenario_name, scenario_path, scenario_text, world, seed, repetition, "
-                   "began_ns, platform_version, host, processor, system, processors, memory_bytes, recorder_pid, "
-                   "recorder_started, recorder_machine, sweep, point, replay_of) "
-                   "VALUES ('running',?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                   "ttttiiittttiiiitzzz", scenario->name ? scenario->name : "", scenario->path ? scenario->path : "",
-                   scenario->text ? scenario->text : "", scenario->world, (int64_t)seed, (int64_t)repetition,
-                   clock_wall_ns(), PACKAGE_VERSION, machine->host, machine->machine, machine->system,
-                   (int64_t)machine->processors, (int64_t)machine->memory_bytes, recorder.pid, recorder.started,
-                   recorder.machine, ledger->sweep, ledger->point, ledger->replay_of);
+    int result =
+        sql_run(&ledger->sql, error,
+                "INSERT INTO run (status, scenario_name, scenario_path, scenario_text, world, seed, repetition, "
+                "began_ns, platform_version, host, processor, system, processors, memory_bytes, recorder_pid, "
+                "recorder_started, recorder_machine, sweep, point, replay_of) "
+                "VALUES ('running',?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                "ttttiiittttiiiitzzz", scenario->name ? scenario->name : "", path, scenario->text ? scenario->text : "",
+                scenario->world, (int64_t)seed, (int64_t)repetition, clock_wall_ns(), PACKAGE_VERSION, machine->host,
+                machine->machine, machine->system, (int64_t)machine->processors, (int64_t)machine->memory_bytes,
+                recorder.pid, recorder.started, recorder.machine, ledger->sweep, ledger->point, ledger->replay_of);
+    free(path);
+    return result;
 }
 
 static int write_run_row(struct ledger *ledger, const struct scenario *scenario, uint64_t seed, uint32_t repetition,

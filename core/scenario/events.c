@@ -237,6 +237,12 @@ static int read_point(struct reader *reader, const struct trace_line *line, stru
     rate[strcspn(rate, " \t\r")] = '\0';
     if (units_parse_rate(rate, &point->bytes_per_s, reader->error) != 0)
         return error_prefix(reader->error, "%s:%u", line->path, line->number);
+    if (!reader_rate_is_allowed(point->bytes_per_s))
+        return error_set(
+            reader->error, ERROR_INPUT,
+            "%s:%u: the rate is %s; allowed is 1kbit to 1000Gbit (a device that is out of reach is an event: "
+            "leave and return)",
+            line->path, line->number, rate);
     return 0;
 }
 

@@ -200,10 +200,15 @@ static int get_any_rate(const struct reader *reader, const struct value *group, 
     return 1;
 }
 
+bool reader_rate_is_allowed(double bytes_per_s)
+{
+    return bytes_per_s >= 125 && bytes_per_s <= 125e9;
+}
+
 int reader_get_rate(const struct reader *reader, const struct value *group, const char *key, double *bytes_per_s)
 {
     int got = get_any_rate(reader, group, key, bytes_per_s);
-    if (got > 0 && *bytes_per_s > 0 && (*bytes_per_s < 125 || *bytes_per_s > 125e9))
+    if (got > 0 && *bytes_per_s > 0 && !reader_rate_is_allowed(*bytes_per_s))
         return reader_fail(reader, tree_member(group, key)->where,
                            "'%s' is %s; allowed is 1kbit to 1000Gbit, or 0 for a link that is not shaped", key,
                            tree_member(group, key)->as.text);

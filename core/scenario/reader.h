@@ -44,6 +44,8 @@ int reader_get_share(const struct reader *reader, const struct value *group, con
 int reader_get_duration(const struct reader *reader, const struct value *group, const char *key, int64_t *ns);
 int reader_get_size(const struct reader *reader, const struct value *group, const char *key, uint64_t *bytes);
 int reader_get_rate(const struct reader *reader, const struct value *group, const char *key, double *bytes_per_s);
+/* 1kbit to 1000Gbit: what a link's rate may be where it is shaped. */
+bool reader_rate_is_allowed(double bytes_per_s);
 int reader_get_bandwidth(const struct reader *reader, const struct value *group, const char *key, double *bytes_per_s);
 int reader_get_power(const struct reader *reader, const struct value *group, const char *key, double *watts);
 int reader_get_group(const struct reader *reader, const struct value *group, const char *key, struct value **value);

@@ -134,7 +134,7 @@ struct scenario {
     int64_t replan_takes_ns; /* in virtual time, until a plan that was asked for is in force */
     struct plugin_choice partitioner, scheduler;
     struct napm_objective objective; /* default: the mean delay alone */
-    uint32_t profile_warmups, profile_repeats; /* passes over the model: defaults 2 and 7 */
+    uint32_t profile_warmups, profile_repeats; /* passes over the model: defaults 2 and 15 */
     uint32_t warmup_tasks; /* first tasks of each stream that are run but not counted: default 0 */
     int64_t time_limit_ns; /* a run that lasts longer is stopped and recorded as such: default 10 min */
     int64_t silence_ns; /* a node, or a plugin in one call, may be silent for so long: default 10 s */

@@ -33,6 +33,11 @@ offered "backends" reference napm bench x.onnx --backend ref
 offered "backends by the letter" reference napm bench x.onnx -b ref
 offers napm bench x.onnx -b '' >"$work/offer"
 check "and no other plugins" sh -c "grep -qx replay '$work/offer' && ! grep -qx fifo '$work/offer'"
+offered "schedulers" srpt napm replay 3 --scheduler sr
+offered "partitioners by the letter" min-cut napm plan x.cfg -p min
+offered "worlds" sim napm run x.cfg --world s
+offers napm compare --by '' >"$work/offer"
+check "no files where a word is asked for" test "$(tr -d '\n' <"$work/offer" | wc -c)" = 0
 offered "commands after help" run napm help r
 offered "commands of a group after help" verify napm help model v
 offered "keys for --set" scheduler.plugin= napm run x.cfg --set sche

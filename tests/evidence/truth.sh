@@ -53,6 +53,8 @@ check "near what was recorded" jq -e '.fidelity_error | fabs < 0.5' "$work/out"
 check "and marked in the ledger" [ "$(runs 'SELECT replay_of FROM run ORDER BY id DESC LIMIT 1')" = 1 ]
 check "what was simulated is replayed to the same delay" napm replay 2
 check_text "exactly" 'recorded .*: \+0.0 %' "$work/out"
+elsewhere() (mkdir -p elsewhere && cd elsewhere && "$@")
+check "from another folder too" elsewhere napm replay 2
 check "what if asks for other plugins" napm replay 2 --partitioner station-only --scheduler rr --set scheduler.quantum=1ms
 check_text "and compares" 'with the changes against as it was' "$work/out"
 check "the plugins are those asked for" [ "$(runs "SELECT name FROM run_plugin WHERE role = 'partitioner' ORDER BY run DESC LIMIT 1")" = station-only ]

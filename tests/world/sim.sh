@@ -136,6 +136,8 @@ printf '1,4Mbit\n\n2,fast\n' >bad.csv
 refused "a trace with a rate that is none" 'bad\.csv:3: .*fast' base.cfg --set links.pi1.trace=bad.csv
 printf '2,4Mbit\n1,4Mbit\n' >bad.csv
 refused "a trace that goes back in time" 'bad\.csv:2: times have to ascend' base.cfg --set links.pi1.trace=bad.csv
+printf '0,4Mbit\n1,0\n' >bad.csv
+refused "a trace with an outage" 'bad\.csv:2: the rate is 0; allowed is 1kbit to 1000Gbit' base.cfg --set links.pi1.trace=bad.csv
 refused "a trace that does not exist" 'missing\.csv' base.cfg --set links.pi1.trace=missing.csv
 refused "an event of a node that does not exist" "'node' names 'pj7'" base.cfg --set 'events=({at="1s"; node="pj7"; state="leave";})'
 refused "a profile that does not exist" 'nosuch\.json' profile.cfg --set nodes.pi.profile=nosuch.json

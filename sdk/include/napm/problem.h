@@ -77,7 +77,7 @@ struct napm_problem_stream {
     uint32_t link; /* link index */
     uint32_t layer_count;
     const struct napm_model *model;
-    /* By node index: layer_count mean times (NULL for a node that cannot run this stream). */
+    /* By node index: layer_count times, medians of the measured passes (NULL for a node that cannot run this stream). */
     const int64_t *const *layer_ns;
     const struct napm_problem_cut *const *cuts; /* layer_count + 1 of them, by c */
     uint64_t result_bytes;
@@ -97,8 +97,8 @@ struct napm_problem_stream {
     const uint32_t *route_nodes; /* route_count of them */
     const uint32_t *route_links; /* route_count - 1 of them */
     /*
-     * layer_count mean times that a layer takes longer at the station for each further task of a batch (see
-     * napm_pick.batch_count); NULL: as long as for a task by itself.
+     * By layer: how much longer it takes at the station for each further task of a batch (see napm_pick.batch_count),
+     * from the medians of a batch's passes and of one task's; NULL: as long as for a task by itself.
      */
     const int64_t *batch_ns;
 };
