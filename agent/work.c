@@ -8,6 +8,7 @@
 
 #include "agent/work_private.h"
 #include "core/base/clock.h"
+#include "core/base/thread.h"
 
 /* A sleep may end late by so much: the rest of the wait for a task's start is spent looking at the clock. */
 #define WAKE_EARLY_NS (100 * NS_PER_US)
@@ -176,7 +177,7 @@ static struct engine *start_engine(struct work *work, struct compute *compute)
     engine->last_job = &engine->first_job;
     engine->next = work->engines;
     work->engines = engine;
-    pthread_create(&engine->thread, NULL, run_engine, engine);
+    thread_start(&engine->thread, run_engine, engine);
     return engine;
 }
 

@@ -12,6 +12,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "core/base/thread.h"
 
 #define PERIOD_NS (10 * NS_PER_MS)
 
@@ -128,9 +129,9 @@ struct stress *stress_start(const struct stress_level *levels, size_t count)
     stress->burners = NEW_ARRAY(struct burner, stress->burner_count);
     for (size_t i = 0; i < stress->burner_count; i++) {
         stress->burners[i].stress = stress;
-        pthread_create(&stress->burners[i].thread, NULL, burn, &stress->burners[i]);
+        thread_start(&stress->burners[i].thread, burn, &stress->burners[i]);
     }
-    pthread_create(&stress->leader, NULL, lead, stress);
+    thread_start(&stress->leader, lead, stress);
     return stress;
 }
 

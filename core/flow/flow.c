@@ -414,7 +414,7 @@ static int end_slice_of(struct flow *flow, struct task *task, uint32_t batch)
     int done = station_slice_done(flow->station, task->job, flow->now_ns, &end, flow->error);
     if (done <= 0)
         return done;
-    tell_computed(flow, task, flow->setup.station, end.running_ns);
+    tell_computed(flow, task, flow->setup.station, task->record.station_work_ns);
     if (task->dead) {
         flow_put_back(flow, task);
         return 0;
@@ -587,6 +587,7 @@ static void reset_nodes(struct flow *flow)
         struct node_state *node = &flow->nodes[i];
         node->queue = (struct queue){0};
         node->speed = 1;
+        node->away = false;
         if (node->variation > 0) {
             char name[32];
             snprintf(name, sizeof(name), "computing:%u", i);

@@ -60,15 +60,18 @@ static int note_choice(void *context, const struct chosen *chosen, struct error 
     return 0;
 }
 
-/* The station may have to run any model, a device those of its streams. */
+/* Each node on a stream's way may have to run its model. */
 static void note_models(struct rehearsal *rehearsal)
 {
     const struct scenario *scenario = rehearsal->settings->scenario;
     for (uint32_t i = 0; i < scenario->stream_count; i++) {
-        const uint32_t nodes[] = {scenario->station, scenario->streams[i].device};
-        for (size_t k = 0; k < sizeof(nodes) / sizeof(nodes[0]); k++)
-            if (scenario->nodes[nodes[k]].backend.name)
-                rehearsal->parts.items[rehearsal->backend_of_node[nodes[k]]].models[scenario->streams[i].model] = true;
+        uint32_t node = scenario->streams[i].device;
+        for (;; node = scenario->links[scenario->link_of_node[node]].upper) {
+            if (scenario->nodes[node].backend.name)
+                rehearsal->parts.items[rehearsal->backend_of_node[node]].models[scenario->streams[i].model] = true;
+            if (node == scenario->station)
+                break;
+        }
     }
 }
 

@@ -100,6 +100,7 @@ void control_open(struct control *control, int read_fd, int write_fd)
 {
     control->read_fd = read_fd;
     control->write_fd = write_fd;
+    control->send_limit_ns = CONTROL_SEND_LIMIT_NS;
     pthread_mutex_init(&control->send_lock, NULL);
     control_parser_init(&control->parser);
 }
@@ -135,7 +136,7 @@ static ssize_t send_some(int fd, const uint8_t *bytes, size_t count)
     return sent < 0 && errno == ENOTSOCK ? write(fd, bytes, count) : sent;
 }
 
-static int send_all(int fd, const uint8_t *bytes, size_t count, struct error *error)
+static int send_all(int fd, const uint8_t *bytes, size_t count, int64_t limit_ns, struct error *error)
 {
     while (count) {
         ssize_t sent = send_some(fd, bytes, count);
@@ -144,7 +145,7 @@ static int send_all(int fd, const uint8_t *bytes, size_t count, struct error *er
             count -= (size_t)sent;
         } else if (errno == EAGAIN) {
             struct pollfd room = {.fd = fd, .events = POLLOUT};
-            if (poll(&room, 1, (int)(CONTROL_SEND_LIMIT_NS / NS_PER_MS)) == 0)
+            if (poll(&room, 1, (int)(limit_ns / NS_PER_MS)) == 0)
                 return error_set(error, ERROR_RUN, "the control connection takes nothing any more");
         } else if (errno != EINTR) {
             return error_set(error, ERROR_RUN, "writing the control connection: %s", strerror(errno));
@@ -165,7 +166,7 @@ int control_send(struct control *control, const Wire__Message *message, struct e
         bytes[i] = (uint8_t)(length >> (8 * i));
     wire__message__pack(message, bytes + LENGTH_BYTES);
     pthread_mutex_lock(&control->send_lock);
-    int status = send_all(control->write_fd, bytes, length + LENGTH_BYTES, error);
+    int status = send_all(control->write_fd, bytes, length + LENGTH_BYTES, control->send_limit_ns, error);
     pthread_mutex_unlock(&control->send_lock);
     if (bytes != small)
         free(bytes);

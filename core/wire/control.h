@@ -16,7 +16,7 @@
 
 #define WIRE_PROTOCOL 3u
 #define CONTROL_MESSAGE_BYTES_MAX (4u << 20)
-#define CONTROL_SEND_LIMIT_NS (INT64_C(5000000000)) /* a peer that takes nothing for so long has gone */
+#define CONTROL_SEND_LIMIT_NS (INT64_C(5000000000)) /* a peer that takes nothing for so long has gone; at first */
 
 /* Called for each message, which is only valid during the call. -1 (with the error set) ends the reading. */
 typedef int (*control_handler)(void *context, const Wire__Message *message, struct error *error);
@@ -38,6 +38,7 @@ int control_parser_feed(struct control_parser *parser, const void *bytes, size_t
 struct control {
     int read_fd, write_fd; /* may be the same; closed by control_close; -1: none */
     pthread_mutex_t send_lock;
+    int64_t send_limit_ns; /* how long sending may wait for the peer to take some of it */
     struct control_parser parser;
 };
 

@@ -145,6 +145,7 @@ int frame_reader_advance(struct frame_reader *reader, size_t count, const struct
         reader->raw_got += count;
         if (reader->raw_got < FRAME_HEADER_BYTES)
             return 0;
+        reader->raw_got = 0;
         if (begin_content(reader, receiver, error))
             return -1;
     } else {
@@ -154,7 +155,6 @@ int frame_reader_advance(struct frame_reader *reader, size_t count, const struct
     if (reader->layers_got < reader->layers_bytes || reader->payload_got < reader->payload_bytes)
         return 0;
     reader->in_content = false;
-    reader->raw_got = 0;
     return receiver->end(receiver->context, &reader->header, error);
 }
 

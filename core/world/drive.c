@@ -18,6 +18,8 @@
 
 /* A device is given so many times what its part of a task took in the profile, beside the time of silence. */
 #define PATIENCE_TASKS 100
+/* All tasks wait while a node takes no message: one whose process runs at all reads them at once. */
+#define SEND_LIMIT_NS (500 * NS_PER_MS)
 /* The run's clock starts so long after everything is ready: time to tell the first tasks. */
 #define BEGIN_AFTER_NS (100 * NS_PER_MS)
 
@@ -263,6 +265,7 @@ static void *run_drive(void *argument)
     stress_begin(drive);
     for (uint32_t i = 0; i < drive->scenario->node_count; i++) {
         peer_resume(&drive->world->nodes[i].peer);
+        drive->world->nodes[i].peer.control.send_limit_ns = SEND_LIMIT_NS;
         if (drive->world->nodes[i].peer.lost)
             drive_lost(drive, &drive->world->nodes[i].peer); /* it went between deploying and driving */
     }
@@ -273,7 +276,7 @@ static void *run_drive(void *argument)
         arm_timer(drive, looks ? INT64_MAX : watch_ns);
         if (looks)
             clock_linger();
-        event_base_loop(drive->world->base, looks ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+        event_base_loop(drive->world->base, looks ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE);
         atomic_fetch_add_explicit(&drive->beat, 1, memory_order_relaxed);
         drive_change(drive, clock_now_ns());
         if (drive->station_dirty && !drive->over)
@@ -367,6 +370,8 @@ static void close_drive(struct drive *drive)
     if (drive->scheduler)
         instance_close(drive->scheduler);
     arrivals_close(drive);
+    for (uint32_t i = 0; i < drive->scenario->node_count; i++)
+        peer_forget(&drive->world->nodes[i].peer); /* what waits to be sent is of the tasks */
     for (uint32_t i = 0; i < drive->scenario->stream_count; i++) {
         tasks_free(&drive->streams[i]);
         placements_free(&drive->streams[i]);

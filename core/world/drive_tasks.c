@@ -217,6 +217,7 @@ static void give_back(struct task *task)
         stream->free_rooms = task->room;
         task->room = NULL;
     }
+    workers_drop(stream->drive->world->workers, &task->item); /* it was begun at the station, and not ended */
     task->next_free = stream->free_tasks;
     stream->free_tasks = task;
     placement_left(stream, task->placement);
@@ -644,7 +645,7 @@ static void leave_station(struct task *task)
 {
     struct stream_run *stream = task->stream;
     if (task->failing) {
-        if (task->sent_down) { /* the device will say that it has the result */
+        if (task->sent_down && !task->came_early) { /* the device will say that it has the result */
             task->state = TASK_COMING_IN;
             task->owed_by = stream->spec->device;
         }
@@ -696,7 +697,8 @@ static void slice_came_back(struct drive *drive, struct worker_item *item)
     drive->slices_running--;
     task->station_ns += item->ended_ns - item->began_ns;
     task->left_ns = item->ended_ns;
-    task->energy_j += energy_compute(drive->energy, drive->scenario->station, item->ended_ns - item->began_ns);
+    task->energy_j +=
+        energy_compute(drive->energy, drive->scenario->station, (item->ended_ns - item->began_ns) / item->batch_count);
     task->digest = item->digest;
     bool cancelled = drive->over && item->error.kind == ERROR_CANCELLED; /* it is only unfinished */
     if (item->status && !task->failing && !cancelled) {

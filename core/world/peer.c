@@ -165,7 +165,7 @@ void peer_close(struct peer *peer)
 
 void peer_tell(struct peer *peer, const Wire__Message *message)
 {
-    if (!peer->lost && control_send(&peer->control, message, NULL) && !peer->broken_ns)
+    if (!peer->lost && !peer->broken_ns && control_send(&peer->control, message, NULL))
         peer->broken_ns = clock_now_ns(); /* not lost at once: this may be called while something of it is read */
 }
 
@@ -298,6 +298,16 @@ void peer_send(struct peer *peer, struct peer_outgoing *out, const struct frame_
     pthread_mutex_unlock(&peer->send_lock);
     if (queued)
         watch_writable(peer);
+}
+
+void peer_forget(struct peer *peer)
+{
+    if (!peer->open)
+        return;
+    end_event(&peer->write_event);
+    pthread_mutex_lock(&peer->send_lock);
+    drop_outgoing(peer);
+    pthread_mutex_unlock(&peer->send_lock);
 }
 
 /* What is left of a frame, last in the queue as a copy of its own. With the lock held. */

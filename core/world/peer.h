@@ -87,6 +87,9 @@ bool peer_send_now(struct peer *peer, const struct frame_header *header, const v
 /* A frame, without waiting: what the socket does not take now goes later. */
 void peer_send(struct peer *peer, struct peer_outgoing *out, const struct frame_header *header, const void *payload);
 
+/* Forgets what waits to be sent; nothing may be sent to it afterwards. */
+void peer_forget(struct peer *peer);
+
 /* As peer_send, but what the socket does not take now is copied: nothing of the caller's has to stay. */
 void peer_send_copy(struct peer *peer, const struct frame_header *header, const void *payload);
 

@@ -183,6 +183,7 @@ int probe_link(struct world *world, uint32_t link, struct link_report report[2],
         int status = measure(&probe, &report[direction], error);
         world->probe = NULL;
         if (status) {
+            peer_forget(probe.peer); /* what waits to be sent is the probe's */
             shaper_drop(world->shaper, link);
             return -1;
         }

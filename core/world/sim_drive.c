@@ -308,6 +308,9 @@ static int task_ended(void *context, const struct flow_task *task)
 {
     struct sim *sim = context;
     struct task_record *record = &sim->record;
+    int64_t computed_ns = task->local_ns - task->device_wait_ns;
+    if (computed_ns < 0) /* it ended before its device was done with it */
+        computed_ns = 0;
     *record = (struct task_record){
         .stream = task->stream,
         .task = task->number,
@@ -323,14 +326,15 @@ static int task_ended(void *context, const struct flow_task *task)
         .ended_ns = task->ended_ns,
         .phase_ns = {task->local_ns, task->transmit_ns, task->queue_ns, task->remote_ns, task->return_ns},
         .device_wait_ns = task->device_wait_ns,
-        .device_compute_ns = task->local_ns - task->device_wait_ns,
+        .device_compute_ns = computed_ns,
         .station_compute_ns = task->station_work_ns,
         .slices = task->slices,
         .energy_j = sim->energy ? task->energy_j : -1,
         .sending_j = sim->energy ? task->sending_j : -1,
     };
     fill_hops(sim, task, record);
-    count_bytes(task, record);
+    if (!task->failure)
+        count_bytes(task, record);
     sim->sink->task(sim->sink->context, record);
     if (sim->sink->progress && ++sim->tasks_done % PROGRESS_EVERY == 0)
         sim->sink->progress(sim->sink->context, sim->tasks_done, sim->tasks_of);

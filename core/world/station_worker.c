@@ -14,6 +14,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/memory.h"
+#include "core/base/thread.h"
 #include "core/wire/frame.h"
 
 struct worker;
@@ -283,8 +284,11 @@ static int end_slice(struct engine *engine, struct worker_item *item, struct err
 static void run_slices(struct engine *engine, struct worker_item *items)
 {
     struct error error; /* set where status is not 0 */
+    uint32_t count = 0;
     int status = 0;
     int64_t began_ns = clock_now_ns();
+    for (struct worker_item *item = items; item; item = item->batch_next)
+        count++;
     for (struct worker_item *item = items; item && status == 0; item = item->batch_next)
         status = begin_slice(engine, item, &error);
     if (status == 0)
@@ -295,6 +299,7 @@ static void run_slices(struct engine *engine, struct worker_item *items)
     for (struct worker_item *item = items; item; item = item->batch_next) {
         item->began_ns = began_ns;
         item->ended_ns = ended_ns;
+        item->batch_count = count;
         item->status = status;
         if (status)
             item->error = error;
@@ -320,6 +325,9 @@ static void do_item(struct engine *engine, struct worker_item *item)
         run_slices(engine, item);
         pthread_mutex_unlock(&engine->worker->turn);
         break;
+    case WORK_DROP:
+        compute_execution_put(item->execution);
+        break;
     case WORK_GIVE_UP:
         give_up(engine, item->part);
         break;
@@ -341,7 +349,7 @@ static void hand_back(struct workers *workers, struct worker_item *item)
 
 static void finish_item(struct engine *engine, struct worker_item *item)
 {
-    if (item->kind == WORK_GIVE_UP) { /* nobody waits for it */
+    if (item->kind == WORK_DROP || item->kind == WORK_GIVE_UP) { /* nobody waits for it */
         free(item);
         return;
     }
@@ -414,7 +422,7 @@ static void start_engine(struct engine *engine)
 {
     engine->next = engine->worker->engines;
     engine->worker->engines = engine;
-    pthread_create(&engine->thread, NULL, run_engine, engine);
+    thread_start(&engine->thread, run_engine, engine);
 }
 
 static void free_engine(struct engine *engine)
@@ -537,7 +545,21 @@ const struct instance *workers_instance(const struct workers *workers)
 
 void workers_post(struct workers *workers, uint32_t number, struct worker_item *item)
 {
+    for (struct worker_item *each = item; each; each = each->batch_next)
+        each->worker = number;
     post(item->kind == WORK_SLICE ? item->part->places[number].engine : workers->items[number].engines, item);
+}
+
+void workers_drop(struct workers *workers, struct worker_item *item)
+{
+    (void)workers;
+    if (!item->execution)
+        return;
+    struct worker_item *drop = NEW(struct worker_item);
+    drop->kind = WORK_DROP;
+    drop->execution = item->execution;
+    item->execution = NULL;
+    post(item->part->places[item->worker].engine, drop);
 }
 
 /* ---- parts */

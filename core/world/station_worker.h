@@ -19,7 +19,7 @@
 
 struct workers;
 
-enum work_kind { WORK_PROFILE, WORK_PREPARE, WORK_SLICE, WORK_GIVE_UP };
+enum work_kind { WORK_PROFILE, WORK_PREPARE, WORK_SLICE, WORK_DROP, WORK_GIVE_UP };
 
 struct worker_part; /* the layers of a model from a cut of an order on, on every worker */
 
@@ -34,12 +34,13 @@ struct worker_item {
     struct worker_part *const *parts;
     uint32_t part_count;
     /* WORK_SLICE */
-    struct worker_part *part; /* WORK_GIVE_UP too */
+    struct worker_part *part; /* WORK_DROP and WORK_GIVE_UP too */
+    uint32_t worker; /* filled: where it was posted */
     uint64_t job; /* the caller's */
     bool first, last; /* slice of its task */
     uint32_t layers;
     const void *const *arriving; /* tensors; valid until the last slice is done */
-    struct compute_execution *execution; /* the worker's, kept here between slices */
+    struct compute_execution *execution; /* the worker's, kept here between slices; WORK_DROP too */
     uint8_t *result; /* where the last slice copies the outputs, padded as in a frame; NULL: not wanted */
     /*
      * Called by the last slice, on the worker's thread, once the result and ended_ns stand; NULL: nothing. true: the
@@ -50,6 +51,7 @@ struct worker_item {
     /* results */
     int64_t *layer_ns; /* WORK_SLICE: filled; of a batch, each gets an equal share */
     int64_t began_ns, ended_ns;
+    uint32_t batch_count; /* of a slice: items that it ran together with, itself included */
     struct worker_item *batch_next; /* WORK_SLICE: another one to run together with this one; NULL: none */
     bool is_quiet; /* done without being announced */
     int status;
@@ -85,6 +87,8 @@ uint32_t workers_count(const struct workers *workers);
 const struct instance *workers_instance(const struct workers *workers);
 /* A batch is posted by its first item; its items come back one by one, with equal times. */
 void workers_post(struct workers *workers, uint32_t worker, struct worker_item *item);
+/* No further slice comes of an item that is not with a worker: what a worker keeps for it is given back to that. */
+void workers_drop(struct workers *workers, struct worker_item *item);
 int workers_done_fd(const struct workers *workers); /* readable when something is done */
 
 /* Takes all that is done, oldest first, linked by `next`; NULL: nothing. */

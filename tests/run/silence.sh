@@ -56,6 +56,27 @@ check_text "which says who is silent, and for how long" 'node pi1 is gone: it ha
 check "the stopped agent is not left behind" sh -c "! kill -0 $agent 2>/dev/null"
 check "the run is recorded as failed" sh -c "echo '$(newest)' | grep -q ,failed,"
 
+# ---- a device that is stopped while it is told of so many tasks that its control connection fills up
+sed 's/backend *= .*/backend = { plugin = "replay"; gflops = 400.0; memory_rate = "400GB\/s"; };/' "$work/s.cfg" >"$work/many.cfg"
+"$top_builddir/run-in-tree" core/cli/napm run "$work/many.cfg" --set streams.pi1.tasks=4000 --set streams.pi2.tasks=300 \
+    --set 'streams.pi1.arrivals={plugin="periodic";period="5ms";}' \
+    --set 'streams.pi2.arrivals={plugin="periodic";period="20ms";}' >"$work/run.out" 2>"$work/run.err" &
+run=$!
+agent=
+for _ in $(seq 200); do
+    read -ra agents <<<"$(cat /proc/$run/task/*/children 2>/dev/null)"
+    newest | grep -q ,running, && [ "${#agents[@]}" = 2 ] && agent=${agents[0]} && break
+    sleep 0.05
+done
+sleep 1
+kill -STOP "$agent"
+status=0
+wait $run || status=$?
+check "a device that takes no more messages fails the run" test $status = 1
+check_text "as that device" 'node pi1 is gone' "$work/run.err"
+check "the other one's tasks are done" sh -c \
+    "$top_builddir/run-in-tree core/cli/napm result show --format json | jq -e '[.streams[].tasks_ok] | max == 300'"
+
 # ---- a backend that hangs on a device
 check "a backend that hangs on a device fails the run long before its time limit" ends_within 30 1 \
     run "$work/s.cfg" --plugin-path "$failing" --set 'partitioner.plugin="device-only"' \

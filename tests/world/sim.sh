@@ -132,6 +132,18 @@ check "on one station they wait for each other" test "$(value queue_ns pi500 0 r
 check_status "a plan is made of nodes that do not exist" 0 napm plan base.cfg --world sim --set partitioner.plugin=exhaustive
 check_text "it says what is predicted" 'pi2 .*ms' "$work/out"
 
+# A batch is computed once: what it costs is shared by its tasks.
+run base.cfg --set nodes.pi.count=8 --set nodes.station.power.busy=10W --set scheduler.plugin=batch \
+    --set 'streams.pi.arrivals={plugin="closed-loop";}'
+napm result export --rows tasks --format json >tasks.json
+check "the station is not busy for longer than the run lasts" jq -e '
+    ([.[].energy_j] | add) as $spent | $spent > 0 and $spent <= 10.001 * ([.[].ended_ns] | max) / 1e9' tasks.json
+# A device leaves while a task that had waited for it computes.
+run base.cfg --set partitioner.plugin=device-only --set nodes.pi.gflops=0.0002 \
+    --set 'events=({at="4.5s"; node="pi2"; state="leave";}, {at="6.5s"; node="pi2"; state="return";})'
+check "tasks fail then" grep -q 'pi2,.*,failed,' rows.csv
+check "and no time is less than none" sh -c "! grep -qE ',-[0-9]{4,}' rows.csv"
+
 printf '1,4Mbit\n\n2,fast\n' >bad.csv
 refused "a trace with a rate that is none" 'bad\.csv:3: .*fast' base.cfg --set links.pi1.trace=bad.csv
 printf '2,4Mbit\n1,4Mbit\n' >bad.csv
