@@ -330,11 +330,18 @@ static const struct metric {
 };
 #define METRICS (sizeof(metrics) / sizeof(metrics[0]))
 
+/* A run that did not finish has other tasks than the others: of those that were not lost, its means say nothing. */
+static double value_in(const struct metric *metric, const struct run_summary *run)
+{
+    bool counts = metric->of == failed_share || strcmp(run->head.status, "done") == 0;
+    return counts ? metric->of(run) : NAN;
+}
+
 /* Only some runs know of energy, say. The delay is always shown, so that there is something. */
 static bool is_shown(const struct metric *metric, const struct report_entry *entries, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (isfinite(metric->of(entries[i].summary)))
+        if (isfinite(value_in(metric, entries[i].summary)))
             return true;
     return metric == metrics;
 }
@@ -349,7 +356,7 @@ static json_t *figure(const struct report_entry *entries, const json_t *members,
     size_t i;
     json_array_foreach(members, i, member)
     {
-        double value = metric->of(entries[json_integer_value(member)].summary);
+        double value = value_in(metric, entries[json_integer_value(member)].summary);
         if (isfinite(value))
             *ARRAY_ADD(&values) = value;
     }

@@ -129,17 +129,22 @@ static void put_process(struct trace *trace, uint32_t process, json_t *name, int
     put_place(trace, "process_sort_index", process, 0, place);
 }
 
-/* The station last, so that tasks go down on their way to it. */
+/* Devices that start tasks, those on the way of others, the station: so that tasks go down on their way to it. */
 static void put_processes(struct trace *trace)
 {
-    const int lowest = 2 * (int)trace->run->node_count + 4;
+    const int relays = 2 * (int)trace->run->node_count + 4, lowest = 2 * relays;
+    bool *starts_tasks = NEW_ARRAY(bool, (size_t)relays); /* by process */
+    for (size_t i = 0; i < trace->run->stream_count; i++)
+        starts_tasks[trace->streams[trace->run->streams[i].stream].device] = true;
     for (size_t i = 0; i < trace->run->node_count; i++) {
         const struct node_summary *node = &trace->run->nodes[i];
         uint32_t process = process_of_node(trace, i);
-        put_process(trace, process, json_string(node->name), node->is_station ? lowest : (int)process);
+        int place = (int)process + (starts_tasks[process] ? 0 : relays);
+        put_process(trace, process, json_string(node->name), node->is_station ? lowest : place);
         if (!node->is_station)
-            put_process(trace, process + 1, json_sprintf("%s: link", node->name), (int)process + 1);
+            put_process(trace, process + 1, json_sprintf("%s: link", node->name), place + 1);
     }
+    free(starts_tasks);
 }
 
 /* ---- lanes ---- */

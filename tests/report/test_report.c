@@ -49,7 +49,8 @@ struct fixture {
 /* Three rates, each run with two seeds, under one partitioner. */
 static struct fixture *three_rates(void)
 {
-    static char scenario[] = "x", world[] = "sim", partitioner[] = "greedy-delay 1.0", scheduler[] = "fifo 1.0";
+    static char scenario[] = "x", world[] = "sim", partitioner[] = "greedy-delay 1.0", scheduler[] = "fifo 1.0",
+                done[] = "done";
     static const char *const rates[] = {"2Mbit", "2Mbit", "4Mbit", "4Mbit", "\"16Mbit\"", "\"16Mbit\""};
     static const double means_ns[] = {40e6, 44e6, 20e6, 22e6, 10e6, 10e6};
     struct fixture *fixture = NEW(struct fixture);
@@ -57,6 +58,7 @@ static struct fixture *three_rates(void)
         struct run_summary *run = &fixture->runs[i];
         fixture->texts[i] = text_format("name = \"x\";\n# --set links.pi.rate=%s\n# --set seed=%d\n", rates[i], i);
         run->head = (struct run_head){.id = i + 1,
+                                      .status = done,
                                       .scenario_name = scenario,
                                       .world = world,
                                       .partitioner = partitioner,
@@ -159,6 +161,22 @@ static void a_run_without_figures_counts_for_nothing(void **state)
     fixture->runs[0].delay.mean_ns = NAN;
     const json_t *document = document_of(fixture, RUNS);
     assert_near(mean_of(document, 0, "mean"), 44e6, 1);
+    end(fixture);
+}
+
+static void a_run_that_is_not_done_counts_for_lost_tasks_only(void **state)
+{
+    (void)state;
+    char stopped[] = "stopped";
+    struct fixture *fixture = three_rates();
+    fixture->runs[0].head.status = stopped;
+    fixture->runs[0].head.ok = 3;
+    fixture->runs[0].head.unfinished = 1;
+    const json_t *document = document_of(fixture, RUNS);
+    assert_near(mean_of(document, 0, "mean"), 44e6, 1);
+    const json_t *point = json_array_get(json_object_get(document, "points"), 0);
+    const json_t *failed = json_object_get(json_object_get(point, "metrics"), "failed_share");
+    assert_near(json_number_value(json_object_get(failed, "mean")), 0.125, 1e-9); /* 1 of 4, and none of the other's */
     end(fixture);
 }
 
@@ -298,6 +316,7 @@ int main(void)
         cmocka_unit_test(runs_that_differ_in_the_seed_only_are_one_point),
         cmocka_unit_test(a_point_of_one_run_has_no_interval),
         cmocka_unit_test(a_run_without_figures_counts_for_nothing),
+        cmocka_unit_test(a_run_that_is_not_done_counts_for_lost_tasks_only),
         cmocka_unit_test(settings_that_vary_together_are_one_parameter),
         cmocka_unit_test(an_option_of_one_partitioner_is_no_axis_of_its_own),
         cmocka_unit_test(settings_from_a_sweep_count_too),

@@ -22,14 +22,15 @@ const wasReplanned = (run) => run.detail?.cuts.some((row) => row.changes.length 
 function headline(run) {
     const { delay, plan } = run;
     const bad = delay.tasks_failed + delay.tasks_unfinished;
+    const first = wasReplanned(run) ? ', by the first plan' : '';
     return bigNumbers([
         ['mean delay', duration(delay.mean_ns), `± ${duration(Math.sqrt(delay.variance_ns2 ?? NaN))} (standard deviation)`],
         ['median', duration(delay.median_ns)],
         ['99th percentile', duration(delay.p99_ns), `longest ${duration(delay.maximum_ns)}`],
         ['tasks', count(delay.tasks_ok), bad ? `${count(bad)} failed or unfinished` : 'none failed'],
-        plan && ['predicted mean', duration(plan.predicted_mean_ns), `${difference(plan.predicted_mean_ns, delay.mean_ns)} beside measured`],
+        plan && ['predicted mean', duration(plan.predicted_mean_ns), `${difference(plan.predicted_mean_ns, delay.mean_ns)} beside measured${first}`],
         hasEnergy(run) && ['energy a task', energy(run.energy_per_task_j), plan && Number.isFinite(plan.predicted_energy_per_task_j)
-            ? `predicted ${energy(plan.predicted_energy_per_task_j)}` : 'by the nodes\' power models'],
+            ? `predicted ${energy(plan.predicted_energy_per_task_j)}${first}` : 'by the nodes\' power models'],
     ]);
 }
 
@@ -353,6 +354,8 @@ function facts(run) {
             ['failed', (row) => count(row.tasks_failed), number], ['mean', (row) => duration(row.mean_delay_ns), number],
             ['median', (row) => duration(row.median_delay_ns), number], ['99 %', (row) => duration(row.p99_delay_ns), number],
             ['predicted', (row) => duration(row.predicted_delay_ns), number],
+            run.streams.some((row) => row.deadline_ns) && ['deadline', (row) => duration(row.deadline_ns || NaN), number],
+            run.streams.some((row) => row.deadline_ns) && ['missed', (row) => (row.deadline_ns ? count(row.deadline_misses) : '–'), number],
             hasEnergy(run) && ['energy a task', (row) => energy(row.energy_per_task_j), number],
         ].filter(Boolean), run.streams)),
         kept('Links: asked for and achieved', false, table('Links', [

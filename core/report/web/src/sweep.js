@@ -5,6 +5,10 @@ import { choice, element, table } from './dom.js';
 import { count, duration, format } from './format.js';
 import { bigNumbers } from './run.js';
 
+// Curves that coincide show both: the later one is dashed and has the smaller points.
+const symbols = ['circle', 'rect', 'triangle', 'diamond'];
+const dashes = ['solid', 'dashed', 'dotted'];
+
 /** "links.pi.rate 8Mbit, partitioner exhaustive" */
 const words = (settings) => Object.entries(settings).map(([name, value]) => `${name} ${value}`).join(', ') || 'the same settings';
 
@@ -80,14 +84,14 @@ function curveFigure(document) {
                 { name, type: 'custom', silent: true, z: 1, itemStyle: { color }, data: banded.map((point) => [point.place, chosen.log ? Math.max(point.low, lowest) : point.low, point.high]),
                     encode: { x: 0, y: [1, 2] }, tooltip: { show: false }, // the first item draws the band of all
                     renderItem: (params, api) => (!x.numbers ? whisker(color, api, aside(i, lines)) : params.dataIndex === 0 ? band(banded, color, api, chosen.log ? lowest : 0) : null) },
-                { name, type: 'line', z: 3, symbol: 'circle', symbolSize: 7, symbolOffset: [aside(i, lines), 0], itemStyle: { color }, lineStyle: { width: x.numbers ? 2 : 0, type: lineStyle(i) },
+                { name, type: 'line', z: 3, symbol: symbols[i % symbols.length], symbolSize: 7 + 2 * Math.min(lines - 1 - i, 5), symbolOffset: [aside(i, lines), 0], itemStyle: { color }, lineStyle: { width: x.numbers ? 2 : 0, type: lines > 7 ? lineStyle(i) : dashes[i % dashes.length] },
                     data: list.map((point) => ({ value: [point.place, point.mean], label: point.label, text: withInterval(kind, point) })), label: { show: false } },
             ];
         });
         return {
             tooltip: { confine: true, trigger: 'item', renderMode: 'richText', backgroundColor: style.raised, borderColor: style.line, textStyle: { color: style.text },
                 formatter: (item) => (item.data?.text ? tell(item) : '') },
-            legend: { type: 'scroll', top: 0, left: 0, textStyle: { color: style.text }, data: curves().map(({ name }) => name), pageTextStyle: { color: style.text } },
+            legend: { type: 'scroll', top: 0, left: 0, textStyle: { color: style.text }, data: curves().map(({ name }, i) => ({ name, icon: symbols[i % symbols.length] })), pageTextStyle: { color: style.text } },
             xAxis: !x.numbers ? namesOn(style, width, x.values, { name: titleOf(x), boundaryGap: true })
                 : axis(style, { type: wide ? 'log' : 'value', min: 'dataMin', max: 'dataMax', name: titleOf(x), axisTick: { customValues: places },
                     axisLabel: { customValues: places, formatter: (value) => x.values[places.findIndex((place) => Math.abs(place - value) <= 1e-9 * Math.abs(place))] ?? format(x.kind, value) },
@@ -99,7 +103,7 @@ function curveFigure(document) {
     };
     return figure({
         title: 'Curves',
-        about: 'Each point is the mean of its repetitions; the band is its 95 % interval of confidence (Student\'s t). A point of one run has none: how far it would vary is not known.',
+        about: 'Each point is the mean of its repetitions; the band is its 95 % interval of confidence (Student\'s t). A point of one run has none: how far it would vary is not known. Runs that are not done count for the share of failed tasks only.',
         label: 'Curves of a metric over a setting',
         height: 420,
         option,
@@ -161,7 +165,7 @@ function failedTable({ failed_points: failed }) {
 
 function runTable(document) {
     const settings = new Map(document.points.flatMap((point) => point.runs.map((run) => [run, point.settings])));
-    return element('section', { class: 'card' }, element('h2', {}, 'All runs'), table('All runs', [
+    return element('section', { class: 'card long' }, element('h2', {}, 'All runs'), table('All runs', [
         ['run', (run) => String(run.run)], ...document.parameters.map(({ name }) => [name, (run) => settings.get(run.run)?.[name]]),
         ['seed', (run) => String(run.seed)], ['status', (run) => (run.cause ? `${run.status}: ${run.cause}` : run.status)],
         ['tasks', (run) => count(run.delay.tasks_ok), 'number'], ['failed', (run) => count(run.delay.tasks_failed + run.delay.tasks_unfinished), 'number'],
