@@ -34,8 +34,10 @@ const paperHeight = 250; // of a chart of the usual height there: so three stand
 const dark = window.matchMedia('(prefers-color-scheme: dark)');
 const drawn = new Set();
 let printing = false;
+let saving = false; // a picture for a file, which is read on white
+const onPaper = () => printing || saving;
 
-const look = () => looks[dark.matches && !printing ? 'dark' : 'light'];
+const look = () => looks[dark.matches && !onPaper() ? 'dark' : 'light'];
 
 export function lineStyle(number) {
     return ['solid', 'dashed', 'dotted'][Math.floor(number / 7) % 3];
@@ -96,12 +98,23 @@ function draw(figure) {
     const wanted = typeof figure.height === 'function' ? figure.height() : figure.height;
     const height = printing && wanted === usualHeight ? paperHeight : wanted;
     const width = printing ? paper : figure.place.clientWidth;
-    figure.place.style.height = `${height}px`;
-    figure.chart.resize({ height, width });
     const option = { ...common(style), ...figure.option(style, width) };
-    if (printing) // there is nothing to drag on paper
-        option.dataZoom = option.dataZoom?.map((zoom) => ({ ...zoom, show: false }));
+    const more = onPaper() ? forPaper(option, style, width) : 0;
+    figure.place.style.height = `${height + more}px`;
+    figure.chart.resize({ height: height + more, width });
     figure.chart.setOption(option, { notMerge: true });
+}
+
+/** On paper there is nothing to drag, and a legend cannot be paged: its further rows need as much height as is returned. */
+function forPaper(option, style, width) {
+    option.backgroundColor = style.ground;
+    option.dataZoom = option.dataZoom?.map((zoom) => ({ ...zoom, show: false }));
+    const entries = option.legend.show === false ? [] : option.legend.data ?? [...new Set(option.series.map(({ name }) => name))];
+    const needed = entries.reduce((sum, entry) => sum + 7 * String(entry.name ?? entry).length + 45, 0);
+    const more = 22 * Math.max(Math.ceil(needed / width) - 1, 0);
+    option.legend = { ...option.legend, type: 'plain' };
+    option.grid = { ...option.grid, top: option.grid.top + more };
+    return more;
 }
 
 /**
@@ -120,7 +133,11 @@ export function figure(given) {
         refill();
     };
     const save = element('button', { type: 'button', class: 'save', onclick: () => {
+        saving = true;
+        draw(own);
         const link = element('a', { href: own.chart.getDataURL({ type: 'svg' }), download: `${given.title}.svg` });
+        saving = false;
+        draw(own);
         link.click();
     } }, 'Save as SVG');
     const section = element('section', { class: 'card' }, element('h2', {}, given.title),
