@@ -217,7 +217,7 @@ static void give_back(struct task *task)
         stream->free_rooms = task->room;
         task->room = NULL;
     }
-    workers_drop(stream->drive->world->workers, &task->item); /* it was begun at the station, and not ended */
+    workers_drop(&task->item); /* it was begun at the station, and not ended */
     task->next_free = stream->free_tasks;
     stream->free_tasks = task;
     placement_left(stream, task->placement);

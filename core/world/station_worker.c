@@ -550,9 +550,8 @@ void workers_post(struct workers *workers, uint32_t number, struct worker_item *
     post(item->kind == WORK_SLICE ? item->part->places[number].engine : workers->items[number].engines, item);
 }
 
-void workers_drop(struct workers *workers, struct worker_item *item)
+void workers_drop(struct worker_item *item)
 {
-    (void)workers;
     if (!item->execution)
         return;
     struct worker_item *drop = NEW(struct worker_item);

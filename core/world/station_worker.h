@@ -34,7 +34,7 @@ struct worker_item {
     struct worker_part *const *parts;
     uint32_t part_count;
     /* WORK_SLICE */
-    struct worker_part *part; /* WORK_DROP and WORK_GIVE_UP too */
+    struct worker_part *part; /* WORK_GIVE_UP too */
     uint32_t worker; /* filled: where it was posted */
     uint64_t job; /* the caller's */
     bool first, last; /* slice of its task */
@@ -88,7 +88,7 @@ const struct instance *workers_instance(const struct workers *workers);
 /* A batch is posted by its first item; its items come back one by one, with equal times. */
 void workers_post(struct workers *workers, uint32_t worker, struct worker_item *item);
 /* No further slice comes of an item that is not with a worker: what a worker keeps for it is given back to that. */
-void workers_drop(struct workers *workers, struct worker_item *item);
+void workers_drop(struct worker_item *item);
 int workers_done_fd(const struct workers *workers); /* readable when something is done */
 
 /* Takes all that is done, oldest first, linked by `next`; NULL: nothing. */
