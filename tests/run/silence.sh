@@ -32,6 +32,19 @@ ends_within() {
     [ $status = "$expected" ]
 }
 
+# stop_agent SECONDS: stops the first agent of the run $run, so long after its tasks have begun; $agent is its process.
+stop_agent() {
+    local agents
+    agent=
+    for _ in $(seq 200); do
+        read -ra agents <<<"$(cat /proc/$run/task/*/children 2>/dev/null)"
+        newest | grep -q ,running, && [ "${#agents[@]}" = 2 ] && agent=${agents[0]} && break
+        sleep 0.05
+    done
+    sleep "$1"
+    kill -STOP "$agent"
+}
+
 # ---- the time of silence
 check_status "less than a sign of life takes is wrong input" 2 napm run "$work/s.cfg" --set 'run.silence="1s"'
 check_text "and said" 'run\.silence.*2s or more' "$work/err"
@@ -40,14 +53,7 @@ check_text "and said" 'run\.silence.*2s or more' "$work/err"
 "$top_builddir/run-in-tree" core/cli/napm run "$work/s.cfg" --set streams.pi1.tasks=400 --set streams.pi2.tasks=50 \
     >"$work/run.out" 2>"$work/run.err" &
 run=$!
-agent=
-for _ in $(seq 200); do
-    read -ra agents <<<"$(cat /proc/$run/task/*/children 2>/dev/null)"
-    newest | grep -q ,running, && [ "${#agents[@]}" = 2 ] && agent=${agents[0]} && break
-    sleep 0.05
-done
-sleep 0.7
-kill -STOP "$agent"
+stop_agent 0.7
 started=$SECONDS status=0
 wait $run || status=$?
 check "a device that is stopped fails the run" test $status = 1
@@ -62,14 +68,7 @@ sed 's/backend *= .*/backend = { plugin = "replay"; gflops = 400.0; memory_rate 
     --set 'streams.pi1.arrivals={plugin="periodic";period="5ms";}' \
     --set 'streams.pi2.arrivals={plugin="periodic";period="20ms";}' >"$work/run.out" 2>"$work/run.err" &
 run=$!
-agent=
-for _ in $(seq 200); do
-    read -ra agents <<<"$(cat /proc/$run/task/*/children 2>/dev/null)"
-    newest | grep -q ,running, && [ "${#agents[@]}" = 2 ] && agent=${agents[0]} && break
-    sleep 0.05
-done
-sleep 1
-kill -STOP "$agent"
+stop_agent 1
 status=0
 wait $run || status=$?
 check "a device that takes no more messages fails the run" test $status = 1
