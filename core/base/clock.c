@@ -3,6 +3,7 @@
 #include "core/base/clock.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <time.h>
 
 #define LINGER_NS (3 * NS_PER_US)
@@ -48,6 +49,7 @@ static void relax(void)
 void clock_linger(void)
 {
     const int64_t until_ns = clock_now_ns() + LINGER_NS;
+    sched_yield();
     do {
         for (int i = 0; i < RELAXED; i++)
             relax();

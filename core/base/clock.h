@@ -18,8 +18,9 @@ int64_t clock_wall_ns(void); /* since 1970, for stamps in the ledger only */
 void clock_sleep_until_ns(int64_t until_ns);
 
 /*
- * Lets some microseconds pass without sleeping, between two looks at something that is about to happen. Where two
- * processors are one core's, the other one has the core to itself meanwhile.
+ * Lets some microseconds pass without sleeping, between two looks at something that is about to happen. Who else waits for
+ * this processor goes first, as that is often who is to bring it; where two processors are one core's, the other one has the
+ * core to itself meanwhile.
  */
 void clock_linger(void);
 
