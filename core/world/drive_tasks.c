@@ -587,15 +587,17 @@ int drive_frame_end(struct drive *drive, struct peer *peer, const struct frame_h
 
 /*
  * On the worker's thread: where the link is not shaped, the result need not wait for the event loop, which will hear of
- * it from the device. So the worker's end is not announced, except where a job waits for the worker.
+ * it from the device. So the worker's end is not announced, except where a job waits for the worker, or the rest of the
+ * result for the event loop.
  */
 static bool send_result(struct worker_item *item)
 {
     struct task *task = item->user;
     const struct frame_header header = frame_of(task, FRAME_RESULT, &task->stream->down, item->ended_ns);
     struct world *world = task->stream->drive->world;
-    task->sent_down = peer_send_now(&world->nodes[task->stream->spec->device].peer, &header, task->room->result);
-    return task->sent_down;
+    enum peer_sent sent = peer_send_now(&world->nodes[task->stream->spec->device].peer, &header, task->room->result);
+    task->sent_down = sent != PEER_SENT_NOTHING;
+    return sent == PEER_SENT_ALL;
 }
 
 /* ---- the result's way down: it stops nowhere */
@@ -700,6 +702,8 @@ static void slice_came_back(struct drive *drive, struct worker_item *item)
     task->energy_j +=
         energy_compute(drive->energy, drive->scenario->station, (item->ended_ns - item->began_ns) / item->batch_count);
     task->digest = item->digest;
+    if (task->sent_down)
+        peer_go_on(&drive->world->nodes[task->stream->spec->device].peer);
     bool cancelled = drive->over && item->error.kind == ERROR_CANCELLED; /* it is only unfinished */
     if (item->status && !task->failing && !cancelled) {
         task->failing = true;

@@ -338,20 +338,29 @@ void peer_send_copy(struct peer *peer, const struct frame_header *header, const 
         watch_writable(peer);
 }
 
-bool peer_send_now(struct peer *peer, const struct frame_header *header, const void *payload)
+enum peer_sent peer_send_now(struct peer *peer, const struct frame_header *header, const void *payload)
 {
     struct peer_outgoing out;
-    bool sent = false;
+    enum peer_sent sent = PEER_SENT_NOTHING;
     prepare_outgoing(&out, header, payload);
     pthread_mutex_lock(&peer->send_lock);
     if (peer->data_fd >= 0 && !peer->first_out) {
-        int status = push(peer, &out);
-        sent = status != 0 || out.at > 0;
-        if (status == 0 && out.at > 0)
-            queue_copy(peer, &out); /* the next check watches for room */
+        bool all = push(peer, &out) != 0;
+        sent = all ? PEER_SENT_ALL : out.at > 0 ? PEER_SENT_PART : PEER_SENT_NOTHING;
+        if (sent == PEER_SENT_PART)
+            queue_copy(peer, &out);
     }
     pthread_mutex_unlock(&peer->send_lock);
     return sent;
+}
+
+void peer_go_on(struct peer *peer)
+{
+    pthread_mutex_lock(&peer->send_lock);
+    bool queued = peer->first_out != NULL;
+    pthread_mutex_unlock(&peer->send_lock);
+    if (queued)
+        watch_writable(peer);
 }
 
 int peer_send_whole(struct peer *peer, struct frame_header *header, const void *const *tensors,
@@ -371,11 +380,6 @@ void peer_check(struct peer *peer, int64_t now_ns)
 {
     if (!peer->open || peer->lost)
         return;
-    pthread_mutex_lock(&peer->send_lock);
-    bool queued = peer->first_out != NULL;
-    pthread_mutex_unlock(&peer->send_lock);
-    if (queued)
-        watch_writable(peer);
     if (peer->broken_ns && now_ns - peer->broken_ns > BROKEN_PATIENCE_NS)
         peer_lose(peer, "its connection is broken");
     else if (now_ns - peer->heard_ns > peer->owner->silence_ns) {

@@ -79,10 +79,14 @@ void peer_connect_data(struct peer *peer, int fd);
 void peer_tell(struct peer *peer, const Wire__Message *message);
 
 /*
- * From any thread: a frame whose content the peer may keep no pointer to, without waiting. false: it could not go now,
- * not even in part (others are queued, or the connection has ended): use peer_send.
+ * From any thread: a frame whose content the peer may keep no pointer to, without waiting. Nothing of it goes where others
+ * are queued or the connection has ended: use peer_send. Where only part of it went, the rest waits for peer_go_on.
  */
-bool peer_send_now(struct peer *peer, const struct frame_header *header, const void *payload);
+enum peer_sent { PEER_SENT_NOTHING, PEER_SENT_PART, PEER_SENT_ALL };
+enum peer_sent peer_send_now(struct peer *peer, const struct frame_header *header, const void *payload);
+
+/* What other threads have queued goes when the socket takes it. */
+void peer_go_on(struct peer *peer);
 
 /* A frame, without waiting: what the socket does not take now goes later. */
 void peer_send(struct peer *peer, struct peer_outgoing *out, const struct frame_header *header, const void *payload);
