@@ -312,14 +312,17 @@ static struct bins choose_bins(const number_list *sorted)
     return (struct bins){from, to > from ? (to - from) / (double)count : 1, to > from ? count : 1};
 }
 
+/* Where there are fewer tasks than quantiles, which would be values between those of the tasks, each delay as well. */
 static json_t *distribution_json(number_list *delays, const struct bins *bins)
 {
-    json_t *quantiles = json_array(), *histogram = json_array();
+    json_t *quantiles = json_array(), *histogram = json_array(), *each = json_array();
     uint64_t counts[MOST_BINS] = {0}, beyond = 0;
     stats_sort(delays->items, delays->count);
     for (int i = 0; i <= QUANTILES && delays->count > 0; i++)
         json_array_append_new(quantiles, json_integer(llround(stats_quantile_sorted(delays->items, delays->count,
                                                                                     i / (double)QUANTILES))));
+    for (size_t i = 0; i < delays->count && delays->count <= QUANTILES; i++)
+        json_array_append_new(each, json_integer(llround(delays->items[i])));
     for (size_t i = 0; i < delays->count; i++) {
         double place = (delays->items[i] - bins->from_ns) / bins->width_ns;
         if (place > (double)bins->count)
@@ -329,8 +332,8 @@ static json_t *distribution_json(number_list *delays, const struct bins *bins)
     }
     for (size_t i = 0; i < bins->count; i++)
         json_array_append_new(histogram, json_integer((json_int_t)counts[i]));
-    return json_pack("{s:I, s:o, s:o, s:I}", "tasks", (json_int_t)delays->count, "quantiles_ns", quantiles, "histogram",
-                     histogram, "beyond", (json_int_t)beyond);
+    return json_pack("{s:I, s:o, s:o, s:o, s:I}", "tasks", (json_int_t)delays->count, "quantiles_ns", quantiles,
+                     "delays_ns", each, "histogram", histogram, "beyond", (json_int_t)beyond);
 }
 
 static json_t *distributions_json(struct gathering *gathering)

@@ -29,13 +29,19 @@ static void put_name(FILE *file, const char *name)
 static void put_quantiles(FILE *file, const char *separator, const char *name, const json_t *distribution)
 {
     const json_t *quantiles = json_object_get(distribution, "quantiles_ns"), *delay;
+    const json_t *delays = json_object_get(distribution, "delays_ns");
+    const double each = (double)json_array_size(delays);
     size_t i, last = json_array_size(quantiles);
     if (last == 0)
         return;
     fputs(separator, file);
     put_name(file, name);
     fputc('\n', file);
-    json_array_foreach(quantiles, i, delay) fprintf(file, "%.6f %.4f\n", ms(delay), (double)i / (double)(last - 1));
+    if (each > 0) /* few: both corners of each one's step */
+        json_array_foreach(delays, i, delay)
+            fprintf(file, "%.6f %.4f\n%.6f %.4f\n", ms(delay), (double)i / each, ms(delay), (double)(i + 1) / each);
+    else
+        json_array_foreach(quantiles, i, delay) fprintf(file, "%.6f %.4f\n", ms(delay), (double)i / (double)(last - 1));
 }
 
 /* A block for all tasks, then one for each stream. */

@@ -67,12 +67,19 @@ if command -v gnuplot >/dev/null; then
     done
 fi
 
+check "the plotted delays are steps up to all tasks" awk '/^"/ { share = 0; next } NF == 2 && !/^#/ {
+    if ($2 < share || (($2 != share) && ($1 != delay))) exit 1; delay = $1; share = $2; seen = 1 }
+    END { exit seen && share == 1 ? 0 : 1 }' "$work/plots/delays.dat"
+
 check "a report's document" napm report 1 --format json -o "$work/one.json"
 check_with jq "has all of a small run" jq -e '.format == "napm-report/1" and (.runs[0].detail | .left_out == [] and
     (.timeline.task | length) == 60 and .distributions.all.tasks == 58 and (.distributions.streams | length) == 2 and
     (.cuts | map(.tasks | add) == [30, 30]))' "$work/one.json"
 check_with jq "whose quantiles rise" jq -e '.runs[0].detail.distributions.all.quantiles_ns | . == sort and length == 201' \
     "$work/one.json"
+check_with jq "with each delay, where there are few" jq -e '.runs[0].detail.distributions | [.all, .streams[]] |
+    all((.delays_ns | length) == .tasks and .delays_ns == (.delays_ns | sort) and
+        [.delays_ns[0, -1]] == [.quantiles_ns[0, -1]])' "$work/one.json"
 check_with jq "whose histogram holds every task" jq -e '.runs[0].detail.distributions | ([.all, .streams[]] |
     all(.tasks == (.histogram | add) + .beyond)) and ([.streams[].histogram] | transpose | map(add)) == .all.histogram' "$work/one.json"
 check_with jq "whose activity is the time that the tasks took" jq -e '.runs[0].detail |

@@ -56,6 +56,13 @@ function boxOf(quantiles) {
     return [at(0.05), at(0.25), at(0.5), at(0.75), at(0.95)];
 }
 
+/* Few tasks: a step at each; many: through the quantiles. */
+function cumulative({ delays_ns: each, quantiles_ns: quantiles }) {
+    return each.length > 0
+        ? { step: 'end', data: [[each[0], 0], ...each.map((delay, i) => [delay, (i + 1) / each.length])] }
+        : { data: quantiles.map((delay, q) => [delay, q / (quantiles.length - 1)]) };
+}
+
 function delayFigure(distributions, height) {
     const { all } = distributions;
     const parts = [{ ...all, stream: 'all' }, ...distributions.streams].filter((part) => part.tasks > 0);
@@ -69,7 +76,7 @@ function delayFigure(distributions, height) {
             series: lines.map((part, i) => ({
                 name: part.stream, type: 'line', z: part.stream === 'all' ? 3 : 2, symbol: 'circle', symbolSize: 7, showSymbol: false,
                 lineStyle: { width: part.stream === 'all' ? 3 : 1.6, type: lineStyle(i) },
-                data: part.quantiles_ns.map((delay, q) => [delay, q / (part.quantiles_ns.length - 1)]),
+                ...cumulative(part),
             })),
         }),
         histogram: (style) => ({
