@@ -96,7 +96,7 @@ static void sleep_before_looking(const struct data_link *data)
 {
     struct pollfd readable = {.fd = data->fd, .events = POLLIN};
     int64_t left_ns = data->look_from_ns - clock_now_ns();
-    const struct timespec left = {.tv_sec = left_ns / NS_PER_S, .tv_nsec = left_ns % NS_PER_S};
+    const struct timespec left = clock_timespec(left_ns);
     if (left_ns > 0)
         ppoll(&readable, 1, &left, NULL);
 }

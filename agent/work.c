@@ -91,12 +91,6 @@ static void wake_next(const struct work *work)
         pthread_cond_signal(&engine->wake);
 }
 
-static void wait_until(struct engine *engine, int64_t until_ns)
-{
-    struct timespec until = {.tv_sec = until_ns / NS_PER_S, .tv_nsec = until_ns % NS_PER_S};
-    pthread_cond_timedwait(&engine->wake, &engine->work->lock, &until);
-}
-
 static void run_job(struct engine *engine)
 {
     struct job *job = pop_job(engine);
@@ -154,7 +148,7 @@ static void *run_engine(void *argument)
         else if (next_engine(work) != engine)
             pthread_cond_wait(&engine->wake, &work->lock);
         else if (work->pending[work->pending_first].due_ns - WAKE_EARLY_NS > clock_now_ns())
-            wait_until(engine, work->pending[work->pending_first].due_ns - WAKE_EARLY_NS);
+            thread_wait_until(&engine->wake, &work->lock, work->pending[work->pending_first].due_ns - WAKE_EARLY_NS);
         else
             run_task(work);
     }
@@ -166,11 +160,7 @@ static void *run_engine(void *argument)
 static struct engine *start_engine(struct work *work, struct compute *compute)
 {
     struct engine *engine = NEW(struct engine);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&engine->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_condition_init(&engine->wake);
     engine->work = work;
     engine->compute = compute;
     engine->number = work->engine_count++;
@@ -255,10 +245,9 @@ bool work_stop(struct work *work)
     for (struct engine *engine = work->engines; engine; engine = engine->next)
         pthread_cond_signal(&engine->wake);
     pthread_mutex_unlock(&work->lock);
-    int64_t until_ns = clock_wall_ns() + STOP_LIMIT_NS;
-    struct timespec until = {.tv_sec = until_ns / NS_PER_S, .tv_nsec = until_ns % NS_PER_S};
+    const struct timespec until = clock_timespec(clock_now_ns() + STOP_LIMIT_NS);
     for (struct engine *engine = work->engines; engine; engine = engine->next)
-        if (pthread_timedjoin_np(engine->thread, NULL, &until))
+        if (pthread_clockjoin_np(engine->thread, NULL, CLOCK_MONOTONIC, &until))
             return false;
     free_work(work);
     return true;

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <time.h>
 
 #define LINGER_NS (3 * NS_PER_US)
 enum { RELAXED = 20 }; /* at a time: less than a microsecond */
@@ -36,6 +35,11 @@ int64_t clock_wall_ns(void)
     return read_clock_ns(CLOCK_REALTIME);
 }
 
+struct timespec clock_timespec(int64_t ns)
+{
+    return (struct timespec){.tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S};
+}
+
 /* Tells the processor that this thread only waits. */
 static void relax(void)
 {
@@ -58,7 +62,7 @@ void clock_linger(void)
 
 void clock_sleep_until_ns(int64_t until_ns)
 {
-    struct timespec t = {.tv_sec = until_ns / NS_PER_S, .tv_nsec = until_ns % NS_PER_S};
+    const struct timespec t = clock_timespec(until_ns);
     if (until_ns <= 0)
         return;
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR)

@@ -4,6 +4,7 @@
 #define NAPM_BASE_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
 
 #define NS_PER_S INT64_C(1000000000)
 #define NS_PER_MS INT64_C(1000000)
@@ -13,6 +14,9 @@ int64_t clock_now_ns(void); /* CLOCK_MONOTONIC */
 int64_t clock_thread_cpu_ns(void); /* processor time of the calling thread */
 int64_t clock_process_cpu_ns(void); /* processor time of all threads of the process */
 int64_t clock_wall_ns(void); /* since 1970, for stamps in the ledger only */
+
+/* As the system's calls take it. */
+struct timespec clock_timespec(int64_t ns);
 
 /* Sleeps until the monotonic clock reads `until_ns`; returns at once where it already does. Signals do not cut it. */
 void clock_sleep_until_ns(int64_t until_ns);

@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/thread.h"
 #include "core/cli/terminal.h"
 
 #define APPEARS_AFTER_NS NS_PER_S
@@ -90,9 +90,7 @@ static void *draw_until_stopped(void *unused)
     pthread_mutex_lock(&line.lock);
     while (!line.stopping) {
         draw_line();
-        int64_t next_ns = clock_now_ns() + DRAWN_EVERY_NS;
-        struct timespec until = {.tv_sec = next_ns / NS_PER_S, .tv_nsec = next_ns % NS_PER_S};
-        pthread_cond_timedwait(&line.stop, &line.lock, &until);
+        thread_wait_until(&line.stop, &line.lock, clock_now_ns() + DRAWN_EVERY_NS);
     }
     clear_line();
     pthread_mutex_unlock(&line.lock);
@@ -116,11 +114,7 @@ void progress_start(void)
     const char *term = getenv("TERM");
     if (line.running || !isatty(STDERR_FILENO) || (term && strcmp(term, "dumb") == 0))
         return;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&line.stop, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_condition_init(&line.stop);
     line.stopping = false;
     line.what = NULL;
     /* Signals are for the main thread. */

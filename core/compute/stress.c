@@ -94,9 +94,8 @@ static void *lead(void *argument)
     pthread_mutex_lock(&stress->lock);
     for (size_t i = 0; i < stress->level_count && !stress->stop; i++) {
         int64_t from_ns = stress->levels[i].from_ns;
-        struct timespec until = {.tv_sec = from_ns / NS_PER_S, .tv_nsec = from_ns % NS_PER_S};
         while (!stress->stop && clock_now_ns() < from_ns)
-            pthread_cond_timedwait(&stress->wake, &stress->lock, &until);
+            thread_wait_until(&stress->wake, &stress->lock, from_ns);
         if (!stress->stop)
             apply(stress, &stress->levels[i]);
     }
@@ -117,11 +116,7 @@ static size_t burners_needed(const struct stress_level *levels, size_t count)
 struct stress *stress_start(const struct stress_level *levels, size_t count)
 {
     struct stress *stress = NEW(struct stress);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&stress->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_condition_init(&stress->wake);
     pthread_mutex_init(&stress->lock, NULL);
     stress->levels = memory_copy(levels, count * sizeof(*levels));
     stress->level_count = count;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ledger's writer thread: gathers tasks and samples and commits them in batches. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/base/clock.h"
+#include "core/base/thread.h"
 #include "core/ledger/store.h"
 
 #define GATHER_NS (20 * NS_PER_MS) /* what a killed run may lose, beside the time of one commit */
@@ -170,12 +169,6 @@ static int write_batch(struct ledger *ledger, const struct batch *batch, struct 
     return result;
 }
 
-static struct timespec gather_deadline(void)
-{
-    int64_t at_ns = clock_now_ns() + GATHER_NS;
-    return (struct timespec){.tv_sec = at_ns / NS_PER_S, .tv_nsec = at_ns % NS_PER_S};
-}
-
 /* Waits for rows, then a little for more of them. Holds the lock. */
 static void gather(struct writer *writer)
 {
@@ -183,9 +176,9 @@ static void gather(struct writer *writer)
         pthread_cond_wait(&writer->work, &writer->lock);
     while (writer->more && rows_of(&writer->waiting) < MORE_ROWS && !writer->closing && !writer->hurried)
         pthread_cond_wait(&writer->work, &writer->lock);
-    struct timespec until = gather_deadline();
+    const int64_t until_ns = clock_now_ns() + GATHER_NS;
     while (rows_of(&writer->waiting) < BATCH_ROWS && !writer->closing && !writer->hurried)
-        if (pthread_cond_timedwait(&writer->work, &writer->lock, &until) == ETIMEDOUT)
+        if (!thread_wait_until(&writer->work, &writer->lock, until_ns))
             return;
 }
 
@@ -220,12 +213,8 @@ void writer_init(struct writer *writer)
 {
     memset(writer, 0, sizeof(*writer));
     pthread_mutex_init(&writer->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&writer->work, &monotonic);
+    thread_condition_init(&writer->work);
     pthread_cond_init(&writer->written_some, NULL);
-    pthread_condattr_destroy(&monotonic);
 }
 
 void writer_gather_more(struct writer *writer, bool more)

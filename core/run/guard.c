@@ -5,10 +5,10 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/base/memory.h"
+#include "core/base/thread.h"
 #include "core/base/units.h"
 
 #define LOOK_EVERY_NS (100 * NS_PER_MS)
@@ -45,11 +45,9 @@ static _Noreturn void end_process(const struct guard *guard, const char *when)
 /* Returns whether the guard was lifted within LOOK_EVERY_NS. */
 static bool wait_a_little(struct guard *guard)
 {
-    int64_t until_ns = clock_now_ns() + LOOK_EVERY_NS;
-    struct timespec until = {.tv_sec = until_ns / NS_PER_S, .tv_nsec = until_ns % NS_PER_S};
     pthread_mutex_lock(&guard->lock);
     if (!guard->lifted)
-        pthread_cond_timedwait(&guard->wake, &guard->lock, &until);
+        thread_wait_until(&guard->wake, &guard->lock, clock_now_ns() + LOOK_EVERY_NS);
     bool lifted = guard->lifted;
     pthread_mutex_unlock(&guard->lock);
     return lifted;
@@ -79,14 +77,10 @@ static void *watch(void *argument)
 struct guard *guard_begin(const struct run_settings *settings, int64_t run)
 {
     struct guard *guard = NEW(struct guard);
-    pthread_condattr_t monotonic;
     guard->settings = settings;
     guard->run = run;
     pthread_mutex_init(&guard->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&guard->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_condition_init(&guard->wake);
     if (pthread_create(&guard->thread, NULL, watch, guard) != 0) {
         fputs("napm: error: no thread can be started\n", stderr);
         exit(1);

@@ -181,7 +181,7 @@ static void arm_timer(struct drive *drive, int64_t watch_ns)
     struct itimerspec when = {{0, 0}, {0, 0}};
     if (wake_ns != INT64_MAX) {
         int64_t at_ns = wake_ns + drive->world->zero_ns;
-        when.it_value = (struct timespec){.tv_sec = at_ns / NS_PER_S, .tv_nsec = at_ns % NS_PER_S};
+        when.it_value = clock_timespec(at_ns);
     }
     timerfd_settime(drive->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }

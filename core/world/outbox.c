@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/base/clock.h"
 #include "core/base/memory.h"
+#include "core/base/thread.h"
 
 /* The run's thread looks so often: it is not woken for each record, which would disturb what is being measured. */
 #define LOOK_EVERY_NS (10 * NS_PER_MS)
@@ -40,11 +40,7 @@ struct outbox {
 struct outbox *outbox_new(uint32_t layers_max, uint32_t hops_max)
 {
     struct outbox *outbox = NEW(struct outbox);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&outbox->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_condition_init(&outbox->wake);
     pthread_mutex_init(&outbox->lock, NULL);
     outbox->layers_max = layers_max;
     outbox->hops_max = hops_max;
@@ -183,9 +179,8 @@ static void hand_over(const struct item *item, const struct world_sink *sink)
 static void wait_for_more(struct outbox *outbox)
 {
     int64_t until_ns = clock_now_ns() + LOOK_EVERY_NS;
-    struct timespec until = {.tv_sec = until_ns / NS_PER_S, .tv_nsec = until_ns % NS_PER_S};
     while (!outbox->ended && clock_now_ns() < until_ns)
-        pthread_cond_timedwait(&outbox->wake, &outbox->lock, &until);
+        thread_wait_until(&outbox->wake, &outbox->lock, until_ns);
 }
 
 /* Counts looks and not the time, which goes on while the whole process is stopped. */

@@ -65,7 +65,7 @@ static void arm(struct shaper *shaper)
     struct itimerspec when = {{0, 0}, {0, 0}};
     if (next_ns != INT64_MAX) {
         int64_t at_ns = next_ns > WAKE_EARLY_NS ? next_ns - WAKE_EARLY_NS : 1;
-        when.it_value = (struct timespec){.tv_sec = at_ns / NS_PER_S, .tv_nsec = at_ns % NS_PER_S};
+        when.it_value = clock_timespec(at_ns);
     }
     timerfd_settime(shaper->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }

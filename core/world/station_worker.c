@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -84,15 +83,14 @@ struct workers {
 static int32_t sleep_until(void *context, int64_t until_ns)
 {
     struct workers *workers = context;
-    struct timespec until = {.tv_sec = until_ns / NS_PER_S, .tv_nsec = until_ns % NS_PER_S};
     if (until_ns <= 0)
         return NAPM_OK;
     pthread_mutex_lock(&workers->sleep_lock);
-    int waited = 0;
-    while (!atomic_load(&workers->cancelled) && waited != ETIMEDOUT)
-        waited = pthread_cond_timedwait(&workers->sleep_wake, &workers->sleep_lock, &until);
+    bool early = true;
+    while (!atomic_load(&workers->cancelled) && early)
+        early = thread_wait_until(&workers->sleep_wake, &workers->sleep_lock, until_ns);
     pthread_mutex_unlock(&workers->sleep_lock);
-    return waited == ETIMEDOUT ? NAPM_OK : NAPM_ERR_CANCELLED;
+    return early ? NAPM_ERR_CANCELLED : NAPM_OK;
 }
 
 void workers_cancel(struct workers *workers)
@@ -389,11 +387,7 @@ static void *run_engine(void *argument)
 
 static void init_waiting(pthread_mutex_t *lock, pthread_cond_t *wake)
 {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_condition_init(wake);
     pthread_mutex_init(lock, NULL);
 }
 
